@@ -1,0 +1,318 @@
+//! Reads a Dockerfile from the first line to the last.
+
+use crate::complaint::{Code, Complaint, Complaints, Span, Spanned, quoted};
+use crate::dockerfile::lines::lines;
+use crate::dockerfile::rules::{
+    INSTRUCTIONS, add_is_local, flag_is_known, frontend_is_ours, heredoc, mount, no_onbuild,
+    resolve, run_rights,
+};
+use crate::dockerfile::state::{Base, Dockerfile, Stage};
+use crate::dockerfile::variables::{Unknown, Variables};
+use crate::dockerfile::words::{Instruction, instruction};
+use crate::image::ImageRef;
+use crate::yaml::nearest;
+
+/// A Dockerfile is a page or two; BuildKit's own reader takes lines up to this length.
+pub const DOCKERFILE_BYTES_MAX: usize = 64 * 1024;
+/// Instructions of one file: an image has at most 127 layers.
+const INSTRUCTIONS_MAX: usize = 1000;
+/// Outside images that one file may name.
+const IMAGES_MAX: usize = 50;
+
+/// Everything known while the file is read.
+pub(super) struct Reader<'k> {
+    pub(super) known: &'k [String],
+    pub(super) stages: Vec<Stage>,
+    pub(super) images: Vec<ImageRef>,
+    /// ARGs before the first FROM.
+    arguments: Variables,
+    /// ENVs of each stage, with those of the stages below it.
+    environments: Vec<Variables>,
+}
+
+/// Reads a Dockerfile: what it names, or everything that is wrong with it. `known` are patterns of
+/// known registries (`registry/name/*`).
+pub fn check(file: &str, bytes: &[u8], known: &[String]) -> Result<Dockerfile, Vec<Complaint>> {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(DOCKERFILE_BYTES_MAX)]);
+    let mut complaints = Complaints::new(file, &text);
+    if bytes.len() > DOCKERFILE_BYTES_MAX {
+        let label = format!("at most {} KiB are read", DOCKERFILE_BYTES_MAX / 1024);
+        complaints.error(
+            Code::TooLarge,
+            Span::default(),
+            "the file is too large",
+            label,
+        );
+        return Err(complaints.finish());
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let span = Span::new(at, at + 1);
+        complaints.error(Code::NotUtf8, span, "the file is not UTF-8", "this byte");
+        return Err(complaints.finish());
+    }
+    let mut reader = Reader {
+        known,
+        stages: Vec::new(),
+        images: Vec::new(),
+        arguments: Variables::default(),
+        environments: Vec::new(),
+    };
+    reader.file(&mut complaints);
+    if complaints.is_empty() {
+        Ok(Dockerfile {
+            images: reader.images,
+            stages: reader.stages,
+        })
+    } else {
+        Err(complaints.finish())
+    }
+}
+
+impl Reader<'_> {
+    fn file(&mut self, complaints: &mut Complaints<'_>) {
+        frontend_is_ours(complaints);
+        let lines = lines(complaints);
+        if lines.len() > INSTRUCTIONS_MAX {
+            let span = lines[INSTRUCTIONS_MAX].span(0, 1);
+            let label = format!("at most {INSTRUCTIONS_MAX} are read");
+            complaints.error(
+                Code::TooLong,
+                span,
+                "the file has too many instructions",
+                label,
+            );
+            return;
+        }
+        for line in &lines {
+            let instruction = instruction(line, complaints);
+            self.instruction(&instruction, complaints);
+        }
+        if self.stages.is_empty() {
+            let message = "the file builds nothing";
+            complaints
+                .error(Code::BadDockerfile, Span::default(), message, "no FROM")
+                .help("begin with FROM");
+        }
+        if self.images.len() > IMAGES_MAX {
+            let message = format!("the file names {} outside images", self.images.len());
+            let label = format!("at most {IMAGES_MAX}");
+            complaints.error(Code::TooLong, Span::default(), message, label);
+        }
+    }
+
+    fn instruction(&mut self, it: &Instruction, complaints: &mut Complaints<'_>) {
+        if !INSTRUCTIONS.contains(&it.name.as_str()) {
+            let label = nearest(&it.name.to_lowercase(), LOWER.iter().copied()).map_or_else(
+                || "no such instruction".to_owned(),
+                |near| format!("did you mean {}?", near.to_uppercase()),
+            );
+            let message = format!("{} is not an instruction", quoted(&it.name));
+            complaints.error(Code::BadDockerfile, it.name_span, message, label);
+            return;
+        }
+        if self.stages.is_empty() && !matches!(it.name.as_str(), "FROM" | "ARG" | "ONBUILD") {
+            let message = format!("{} stands before the first FROM", it.name);
+            complaints.error(Code::BadDockerfile, it.name_span, message, "only ARG may");
+            return;
+        }
+        for flag in &it.flags {
+            flag_is_known(&it.name, flag, complaints);
+        }
+        match it.name.as_str() {
+            "FROM" => self.from(it, complaints),
+            "ARG" => self.arg(it),
+            "ENV" => self.env(it),
+            "ADD" => {
+                heredoc(it, complaints);
+                add_is_local(it, self.environments.last(), complaints);
+            }
+            "COPY" => {
+                heredoc(it, complaints);
+                for flag in it.flags.iter().filter(|flag| flag.key == "from") {
+                    let name = Spanned::new(flag.value.clone(), flag.span);
+                    resolve(self, &name, true, complaints);
+                }
+            }
+            "RUN" => {
+                heredoc(it, complaints);
+                run_rights(it, complaints);
+                for flag in it.flags.iter().filter(|flag| flag.key == "mount") {
+                    mount(self, flag, complaints);
+                }
+            }
+            "ONBUILD" => no_onbuild(it, complaints),
+            // These name no image and fetch nothing.
+            _ => {}
+        }
+    }
+
+    fn from(&mut self, it: &Instruction, complaints: &mut Complaints<'_>) {
+        let (image, name) = match it.words.as_slice() {
+            [image] => (Some(image), None),
+            [image, as_word, name] if as_word.value.eq_ignore_ascii_case("as") => {
+                (Some(image), Some(name))
+            }
+            _ => {
+                let message = "FROM is followed by an image, or by `image AS name`";
+                complaints.error(Code::BadDockerfile, it.name_span, message, "not that");
+                (None, None)
+            }
+        };
+        let base = image.map_or(Base::Refused, |image| {
+            match self.arguments.fill(&image.value) {
+                Ok(filled) => {
+                    let filled = Spanned::new(filled, image.span);
+                    resolve(self, &filled, false, complaints)
+                }
+                Err(unknown) => {
+                    unresolved(
+                        &unknown,
+                        image,
+                        "an ARG with a value before FROM",
+                        complaints,
+                    );
+                    Base::Refused
+                }
+            }
+        });
+        let inherited = match &base {
+            Base::Stage(at) => self.environments.get(*at).cloned(),
+            Base::Scratch | Base::Image(_) | Base::Refused => None,
+        };
+        let name = name.and_then(|name| self.stage_name(name, complaints));
+        self.environments.push(inherited.unwrap_or_default());
+        self.stages.push(Stage { name, base });
+    }
+
+    fn stage_name(
+        &self,
+        name: &Spanned<String>,
+        complaints: &mut Complaints<'_>,
+    ) -> Option<String> {
+        let lower = name.value.to_ascii_lowercase();
+        let good = lower.starts_with(|c: char| c.is_ascii_lowercase())
+            && lower
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
+            && lower != "scratch";
+        let twice = self
+            .stages
+            .iter()
+            .any(|stage| stage.name.as_ref() == Some(&lower));
+        if good && !twice {
+            return Some(lower);
+        }
+        let label = if twice {
+            "this name is taken"
+        } else {
+            "not a name"
+        };
+        let message = format!("{} cannot be the name of a stage", quoted(&name.value));
+        complaints.error(Code::BadDockerfile, name.span, message, label);
+        None
+    }
+
+    /// Only ARGs before the first FROM are known for sure: in a stage the base image's ENV wins.
+    fn arg(&mut self, it: &Instruction) {
+        if !self.stages.is_empty() {
+            return;
+        }
+        for word in &it.words {
+            match word.value.split_once('=') {
+                Some((name, value)) => {
+                    let value = self.arguments.fill(unquoted(value)).ok();
+                    self.arguments.set(name, value);
+                }
+                None => self.arguments.set(&word.value, None),
+            }
+        }
+    }
+
+    fn env(&mut self, it: &Instruction) {
+        let Some(environment) = self.environments.last_mut() else {
+            return;
+        };
+        // `ENV key value` sets one; with a quote or a backslash the words are not the values.
+        let pairs = it
+            .words
+            .first()
+            .is_some_and(|word| word.value.contains('='));
+        let plain = !it.rest.contains(['"', '\'', '\\']);
+        if !pairs {
+            if let [key, value] = it.words.as_slice() {
+                let value = environment.fill(&value.value).ok();
+                environment.set(&key.value, value);
+            } else if let Some(key) = it.words.first() {
+                environment.set(&key.value, None);
+            }
+            return;
+        }
+        // All values of one ENV are filled in with what stood before it.
+        let before = environment.clone();
+        for word in &it.words {
+            if let Some((name, value)) = word.value.split_once('=') {
+                let value = before.fill(value).ok().filter(|_| plain);
+                environment.set(name, value);
+            }
+        }
+    }
+}
+
+/// A default in quotes is its inside, when there is nothing else to it.
+fn unquoted(value: &str) -> &str {
+    for quote in ['"', '\''] {
+        let inside = value
+            .strip_prefix(quote)
+            .and_then(|v| v.strip_suffix(quote));
+        if let Some(inside) = inside.filter(|i| quote == '"' || !i.contains('$')) {
+            return inside;
+        }
+    }
+    value
+}
+
+/// Complains about a text whose value is not known before the build.
+pub(super) fn unresolved(
+    unknown: &Unknown,
+    text: &Spanned<String>,
+    wanted: &str,
+    complaints: &mut Complaints<'_>,
+) {
+    let (message, label) = match unknown {
+        Unknown::Variable(name) => (
+            format!(
+                "the value of {} is not known before the build",
+                quoted(&format!("${name}"))
+            ),
+            "not known here".to_owned(),
+        ),
+        Unknown::Form => (
+            format!("{} is not written plainly", quoted(&text.value)),
+            "quotes, backslashes or a rare form of substitution".to_owned(),
+        ),
+    };
+    complaints
+        .error(Code::UnresolvedVariable, text.span, message, label)
+        .help(format!("write the value itself, or use {wanted}"));
+}
+
+/// The instructions, as `nearest` compares them.
+const LOWER: &[&str] = &[
+    "add",
+    "arg",
+    "cmd",
+    "copy",
+    "entrypoint",
+    "env",
+    "expose",
+    "from",
+    "healthcheck",
+    "label",
+    "run",
+    "shell",
+    "stopsignal",
+    "user",
+    "volume",
+    "workdir",
+];

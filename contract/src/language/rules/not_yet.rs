@@ -1,0 +1,83 @@
+//! What is understood and has no effect yet is said, never ignored.
+
+use crate::complaint::{Code, Complaints};
+use crate::image::ImageRef;
+use crate::language::syntax::File;
+
+pub(super) fn check(file: &File, complaints: &mut Complaints<'_>) {
+    for step in &file.steps {
+        for fault in &step.not_yet {
+            complaints
+                .error(
+                    Code::NotYet,
+                    fault.span,
+                    fault.value,
+                    "without effect in this version",
+                )
+                .help("take it out; a later version will accept it");
+        }
+    }
+    for place in file.images() {
+        if !place.may_be_built && file.builds(&place.image.value) {
+            let message = "an image of the same run can be scanned and tested, but not run in yet";
+            let step = place.step.name.value.as_str();
+            let label = format!("`{step}` needs an image from outside");
+            complaints.error(Code::NotYet, place.image.span, message, label);
+        }
+    }
+    for place in file.images().iter().filter(|place| place.may_be_built) {
+        if ImageRef::parse(&place.image.value).is_ok() {
+            let message = "only an image of the same run can be scanned or tested yet";
+            let label = "write the name of a `build` step";
+            complaints.error(Code::NotYet, place.image.span, message, label);
+        }
+    }
+    let pull_request = file.on.as_ref().and_then(|on| on.pull_request.as_ref());
+    if let Some(filter) = pull_request {
+        let message = "pull requests start nothing yet";
+        let label = "recorded and skipped in this version";
+        complaints.warn(Code::NotYet, filter.key, message, label);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::language::rules::complaints_about;
+
+    #[test]
+    fn what_has_no_effect_yet_is_said() {
+        insta::assert_snapshot!(complaints_about("  a:\n    analyze: { tools: [semgrep, gitleaks] }\n    network: { allow: [\"docs.example.org:443\"] }\n    secrets: [TOKEN, { name: B, env: C }]\n    resources: { disk: 1GiB }\n"), @r#"
+        error[not-yet]: this tool is not there yet: hadolint and gitleaks are
+          --> .sallyport.yml:5:24
+           |
+         5 |     analyze: { tools: [semgrep, gitleaks] }
+           |                        ^^^^^^^ without effect in this version
+           = help: take it out; a later version will accept it
+           = more: docs/language.md#not-yet
+
+        error[not-yet]: steps have no network yet
+          --> .sallyport.yml:6:16
+           |
+         6 |     network: { allow: ["docs.example.org:443"] }
+           |                ^^^^^ without effect in this version
+           = help: take it out; a later version will accept it
+           = more: docs/language.md#not-yet
+
+        error[not-yet]: secrets are not handed to steps yet
+          --> .sallyport.yml:7:5
+           |
+         7 |     secrets: [TOKEN, { name: B, env: C }]
+           |     ^^^^^^^ without effect in this version
+           = help: take it out; a later version will accept it
+           = more: docs/language.md#not-yet
+
+        error[not-yet]: a work area on disk is not there yet
+          --> .sallyport.yml:8:18
+           |
+         8 |     resources: { disk: 1GiB }
+           |                  ^^^^ without effect in this version
+           = help: take it out; a later version will accept it
+           = more: docs/language.md#not-yet
+        "#);
+    }
+}

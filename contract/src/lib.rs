@@ -1,0 +1,13 @@
+//! What orchestrator and worker agree on: the pipeline language and the worker protocol.
+//!
+//! *Never*: I/O, async, a clock, randomness. Everything here is a value or a decision over values.
+
+pub mod complaint;
+pub mod digest;
+pub mod dockerfile;
+pub mod image;
+pub mod language;
+pub mod name;
+pub mod protocol;
+pub mod settings;
+mod yaml;

@@ -1,0 +1,15 @@
+//! Who said yes or no, to what exactly.
+//!
+//! *Comes in*: a person's answer with the exact statement that it is about.
+//! *Goes out*: the standing answers about one thing.
+//! *Owns*: `approval`.
+//! *Never*: whether an answer counts (its gate says that); a stage; an answer that was changed.
+//! *Before / After*: `identity` / `gate`.
+
+mod give;
+mod state;
+mod store;
+
+pub use give::{Answered, GiveOutcome, give};
+pub use state::{Approval, ApprovalError, ApprovalId};
+pub use store::{standing, use_up, void};

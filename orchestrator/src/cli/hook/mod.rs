@@ -1,0 +1,113 @@
+//! `sallyport hook add`, `sallyport hook install`, and what an installed hook runs.
+
+mod deliver;
+mod install;
+mod spool;
+
+use super::client::{Answer, Client};
+use super::{exit, say};
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ProviderWord {
+    /// GitHub: `X-Hub-Signature-256`.
+    Github,
+    /// A plain git repository: Standard Webhooks.
+    Git,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HookCommand {
+    /// Make an entrance for deliveries.
+    Add {
+        /// The project.
+        project: String,
+        /// Who sends.
+        #[arg(long)]
+        provider: ProviderWord,
+        /// A file that holds the secret.
+        #[arg(long)]
+        secret_file: PathBuf,
+        /// The person whose pushes these are, when only they can push.
+        #[arg(long)]
+        pusher: Option<String>,
+    },
+    /// Make an entrance for a bare repository of this host, and its post-receive hook.
+    Install {
+        /// The bare repository.
+        repository: PathBuf,
+        /// The project; found by its `source` when it is not given.
+        #[arg(long)]
+        project: Option<String>,
+        /// The person whose pushes these are, when only they can push.
+        #[arg(long)]
+        pusher: Option<String>,
+    },
+    /// What an installed hook runs: spools what was pushed, tries once, leaves the rest to a retry.
+    #[command(hide = true)]
+    Deliver {
+        /// The bare repository.
+        #[arg(long)]
+        repository: PathBuf,
+    },
+    /// What a push leaves behind: sends what is spooled until it is taken.
+    #[command(hide = true)]
+    Retry {
+        /// The bare repository.
+        #[arg(long)]
+        repository: PathBuf,
+    },
+}
+
+pub(super) async fn run(config: &Path, command: HookCommand) -> anyhow::Result<u8> {
+    match command {
+        HookCommand::Add {
+            project,
+            provider,
+            secret_file,
+            pusher,
+        } => {
+            let secret = super::read_secret(&secret_file)?;
+            let client = Client::open(config)?;
+            match add(&client, &project, provider, &secret, pusher.as_deref()).await? {
+                Answer::Good(url) => {
+                    say(&format!("deliveries go to {url}"));
+                    Ok(exit::YES)
+                }
+                Answer::Refused(code) => Ok(code),
+            }
+        }
+        HookCommand::Install {
+            repository,
+            project,
+            pusher,
+        } => install::install(config, &repository, project, pusher).await,
+        HookCommand::Deliver { repository } => deliver::deliver(&repository).await,
+        HookCommand::Retry { repository } => deliver::retry(&repository).await,
+    }
+}
+
+/// Makes the hook at the server; where it listens.
+async fn add(
+    client: &Client,
+    project: &str,
+    provider: ProviderWord,
+    secret: &str,
+    pusher: Option<&str>,
+) -> anyhow::Result<Answer<String>> {
+    let provider = match provider {
+        ProviderWord::Github => "github",
+        ProviderWord::Git => "git",
+    };
+    let body = json!({ "provider": provider, "secret": secret, "pusher": pusher });
+    let path = format!("/api/v1/projects/{project}/hooks");
+    Ok(match client.post::<Value>(&path, &body).await? {
+        Answer::Good(made) => {
+            let url = made.get("url").and_then(Value::as_str).unwrap_or_default();
+            Answer::Good(url.to_owned())
+        }
+        Answer::Refused(code) => Answer::Refused(code),
+    })
+}

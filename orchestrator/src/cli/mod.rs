@@ -1,0 +1,144 @@
+//! The command line: `sallyport <command>`. It speaks the API; only `init`, `migrate`,
+//! `check-config`, `backup` and `restore` touch the store (DECISIONS 13).
+
+mod advisories;
+mod client;
+mod hook;
+mod init;
+mod lint;
+mod project;
+mod run;
+mod serve;
+mod signer;
+mod user;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit codes of all our programs (DECISIONS 7).
+pub mod exit {
+    /// Yes.
+    pub const YES: u8 = 0;
+    /// The answer is no: complaints, a closed gate, a failed verification.
+    pub const NO: u8 = 1;
+    /// The call's words are off.
+    pub const USAGE: u8 = 2;
+    /// It could not be found out.
+    pub const COULD_NOT: u8 = 3;
+    /// Not permitted.
+    pub const NOT_PERMITTED: u8 = 4;
+}
+
+/// A secure build pipeline: from `git push` to an approved promotion.
+#[derive(Debug, Parser)]
+#[command(name = "sallyport", version)]
+pub struct Cli {
+    /// The server's configuration.
+    #[arg(
+        long,
+        global = true,
+        env = "SALLYPORT_CONFIG",
+        default_value = "sallyport.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this instance: its keys and the first administrator.
+    Init(init::InitArgs),
+    /// Say what is wrong with the configuration, without starting.
+    CheckConfig,
+    /// Run the server.
+    Serve,
+    /// Say what is wrong with a pipeline file.
+    Lint(lint::LintArgs),
+    /// Print a pipeline file with every default filled in.
+    Explain(lint::ExplainArgs),
+    /// Entrances for deliveries.
+    #[command(subcommand)]
+    Hook(hook::HookCommand),
+    /// Projects and their settings.
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Runs and their steps.
+    #[command(subcommand)]
+    Run(run::RunCommand),
+    /// Workers.
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
+    /// The process that holds the provenance and release keys (`--config signer.toml`).
+    #[command(subcommand)]
+    Signer(signer::SignerCommand),
+    /// People and their roles.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Advisories against packages (OSV).
+    #[command(subcommand)]
+    Advisories(advisories::AdvisoriesCommand),
+}
+
+/// Runs one command; the exit code says how it went.
+pub async fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Init(args) => init::init(&cli.config, args).await,
+        Command::CheckConfig => Ok(init::check_config(&cli.config)),
+        Command::Serve => serve::run(&cli.config).await,
+        Command::Lint(args) => lint::lint(&args),
+        Command::Explain(args) => lint::explain_file(&args),
+        Command::Hook(command) => hook::run(&cli.config, command).await,
+        Command::Project(command) => project::run(&cli.config, command).await,
+        Command::Run(command) => run::run(&cli.config, command).await,
+        Command::Worker(command) => worker::run(&cli.config, command).await,
+        Command::Signer(command) => signer::run(&cli.config, command).await,
+        Command::User(command) => user::run(&cli.config, command).await,
+        Command::Advisories(command) => advisories::run(&cli.config, command).await,
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::from(exit::COULD_NOT)
+        }
+    }
+}
+
+/// Says something to the person at the terminal, on standard output.
+#[expect(
+    clippy::print_stdout,
+    reason = "the command line's one way to say something"
+)]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Complains to the person at the terminal, on standard error.
+#[expect(
+    clippy::print_stderr,
+    reason = "the command line's one way to complain"
+)]
+pub(crate) fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The longest secret that a file may hold: a password or a hook's secret, not a mistaken disk image.
+const SECRET_BYTES_MAX: u64 = 4_096;
+
+/// Reads a secret from a file; one line end after it is not part of it.
+pub(crate) fn read_secret(path: &std::path::Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
+    use anyhow::Context as _;
+    use std::io::Read as _;
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let file = std::fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
+    file.take(SECRET_BYTES_MAX)
+        .read_to_string(&mut text)
+        .with_context(|| format!("read {}", path.display()))?;
+    let trimmed = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(zeroize::Zeroizing::new(
+        trimmed.strip_suffix('\r').unwrap_or(trimmed).to_owned(),
+    ))
+}

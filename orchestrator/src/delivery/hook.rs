@@ -1,0 +1,98 @@
+//! Hooks: entrances with a provider and its secrets. A hook without a secret cannot be made.
+
+use super::intake::Intake;
+use super::provider;
+use super::state::{DeliveryError, HookId, InvalidSecret, Provider};
+use super::store;
+use crate::audit::{self, Record};
+use crate::clock::At;
+use crate::identity::{Actor, PersonId};
+use crate::project::ProjectId;
+use zeroize::Zeroizing;
+
+/// A hook as requests are verified with it. No `Debug`: it holds secrets.
+pub(super) struct Hook {
+    pub(super) id: HookId,
+    pub(super) project_id: String,
+    pub(super) provider: Provider,
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// A secret; during a rotation two of them hold.
+pub(super) struct Secret {
+    pub(super) id: String,
+    pub(super) key: Zeroizing<Vec<u8>>,
+    pub(super) until: Option<At>,
+}
+
+/// What a hook is made of.
+pub struct AddHook {
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Who sends.
+    pub provider: Provider,
+    /// The secret as its provider writes it.
+    pub secret: Zeroizing<String>,
+    /// Only this person pushes through it.
+    pub pusher: Option<PersonId>,
+}
+
+/// A hook that is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedHook {
+    /// Its id.
+    pub id: HookId,
+    /// Where senders send to.
+    pub url: String,
+}
+
+/// The sealer's context of a secret: a sealed secret moved to another hook does not open.
+pub(super) fn context(hook_id: &str, secret_id: &str) -> String {
+    format!("hook-secret:{hook_id}/{secret_id}")
+}
+
+crate::id_type!(
+    /// A secret of a hook.
+    HookSecretId
+);
+
+/// Makes a hook with its first secret.
+pub async fn add_hook(
+    intake: &Intake,
+    actor: &Actor,
+    hook: AddHook,
+) -> Result<Result<AddedHook, InvalidSecret>, DeliveryError> {
+    let key = match provider::key(hook.provider, &hook.secret) {
+        Ok(key) => key,
+        Err(invalid) => return Ok(Err(invalid)),
+    };
+    let ground = intake.ground().clone();
+    let id = HookId::new(&*ground.ids);
+    let secret_id = HookSecretId::new(&*ground.ids);
+    let context = context(id.as_str(), secret_id.as_str());
+    let sealed = intake.sealer().seal(&*ground.ids, &context, &key);
+    let (actor, hook_id) = (actor.clone(), id.clone());
+    let adding = ground.clone();
+    let added: Result<(), DeliveryError> = ground
+        .db
+        .write("delivery.add-hook", move |conn| {
+            Box::pin(async move {
+                let (now, pusher) = (adding.now(), hook.pusher.as_ref().map(PersonId::as_str));
+                let project = hook.project_id.as_str();
+                store::insert_hook(conn, &hook_id, project, hook.provider, pusher, now).await?;
+                store::insert_secret(conn, secret_id.as_str(), &hook_id, &sealed, now).await?;
+                let record = Record::new("hook.added", format!("hook:{hook_id}"), &actor)
+                    .project(project)
+                    .with("provider", hook.provider.as_str())
+                    .with("secret", secret_id.as_str())
+                    .with("pusher", pusher.unwrap_or("nobody in particular"));
+                audit::append(conn, now, &*adding.ids, record).await?;
+                Ok(())
+            })
+        })
+        .await;
+    added?;
+    intake.reload().await?;
+    let url = format!("{}/hooks/{id}", intake.public_url());
+    Ok(Ok(AddedHook { id, url }))
+}

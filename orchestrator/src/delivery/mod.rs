@@ -1,0 +1,37 @@
+//! Keeps what arrived at the hooks, verbatim.
+//!
+//! *Comes in*: requests at the hooks, from forges and from repositories of this house.
+//! *Goes out*: accepted deliveries for `trigger`, refusals for auditors; both counted durably.
+//! *Owns*: `hook`, `hook_secret`, `delivery`, `refusal`.
+//! *Never*: parsing before the signature holds; a decision what a delivery starts; a refused body.
+//! *Before / After*: `project` / `trigger`.
+
+mod event;
+mod fold;
+mod hook;
+mod intake;
+mod provider;
+mod receive;
+mod reconcile;
+mod refuse;
+mod signed;
+mod state;
+mod store;
+#[cfg(test)]
+mod stories;
+
+pub use event::{GitBody, GitRef, Push, REFS_MAX, RefChange, Understood, understand};
+pub use hook::{AddHook, AddedHook, add_hook};
+pub use intake::Intake;
+pub use provider::{key_of_git, sign_git};
+pub use receive::receive;
+pub use reconcile::{flush, pass};
+pub use refuse::refuse;
+pub use signed::{Refused, Request, SignedBody};
+pub use state::{
+    DeliveryError, DeliveryId, HookId, InvalidSecret, Provider, Received, RefusalId, RefusalReason,
+};
+pub use store::{
+    BodyAt, DeliveryRow, HistoryRow, HookRow, RefusalRow, body, consume, delivery, history,
+    hook_row, hooks_of_project, refusal,
+};

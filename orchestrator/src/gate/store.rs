@@ -1,0 +1,139 @@
+//! All SQL of gate decisions, and what a gate reads of earlier rooms.
+
+use super::state::Condition;
+use crate::clock::At;
+use crate::db::{Conn, Error};
+use evidence::decision::Decision;
+
+/// What a gate wants to know of a run.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct RunFacts {
+    pub(super) number: i64,
+    pub(super) state: String,
+    pub(super) cause: Option<String>,
+    pub(super) finished_at: Option<i64>,
+    pub(super) author_name: String,
+    pub(super) author_email: String,
+    pub(super) committer_email: String,
+    pub(super) pusher_id: Option<String>,
+}
+
+pub(super) async fn run_facts(conn: &mut Conn, run_id: &str) -> Result<Option<RunFacts>, Error> {
+    crate::fetch_optional!(
+        conn,
+        RunFacts,
+        "SELECT number, state, cause, finished_at, author_name, author_email, committer_email, pusher_id
+         FROM run WHERE id = $1",
+        run_id
+    )
+}
+
+/// When an image's provenance was published, and when its signature in quarantine was.
+pub(super) async fn published(
+    conn: &mut Conn,
+    image_id: &str,
+) -> Result<(Option<i64>, Option<i64>), Error> {
+    let provenance = crate::fetch_optional!(
+        conn,
+        (Option<i64>,),
+        "SELECT published_at FROM attestation
+         WHERE image_id = $1 AND kind = 'provenance' AND state = 'published'",
+        image_id
+    )?;
+    let signature = crate::fetch_optional!(
+        conn,
+        (Option<i64>,),
+        "SELECT published_at FROM signature
+         WHERE image_id = $1 AND promotion_id IS NULL AND state = 'published'",
+        image_id
+    )?;
+    Ok((
+        provenance.and_then(|(at,)| at),
+        signature.and_then(|(at,)| at),
+    ))
+}
+
+/// The names of the people who applied versions of the settings, as stored (`person(<name>)`).
+pub(super) async fn settings_editor(
+    conn: &mut Conn,
+    project_id: &str,
+    version: i64,
+) -> Result<Option<String>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT applied_by FROM project_settings WHERE project_id = $1 AND version = $2",
+        project_id,
+        version
+    )?;
+    Ok(row.map(|(by,)| by))
+}
+
+/// A decision that lets through, with what it was made of.
+pub(super) struct DecisionRow<'a> {
+    pub(super) id: &'a str,
+    pub(super) project_id: &'a str,
+    pub(super) promotion_id: &'a str,
+    pub(super) release_id: &'a str,
+    pub(super) environment: &'a str,
+    pub(super) settings_version: i64,
+    pub(super) conditions: &'a str,
+    pub(super) evidence_digest: &'a str,
+    pub(super) decision: &'a str,
+    pub(super) decided_at: At,
+}
+
+pub(super) async fn insert_open(conn: &mut Conn, row: DecisionRow<'_>) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO gate_decision (id, project_id, promotion_id, release_id, environment,
+                                    settings_version, outcome, conditions, evidence_digest, decision,
+                                    decided_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10)",
+        row.id,
+        row.project_id,
+        row.promotion_id,
+        row.release_id,
+        row.environment,
+        row.settings_version,
+        row.conditions,
+        row.evidence_digest,
+        row.decision,
+        row.decided_at.0
+    )?;
+    Ok(())
+}
+
+/// A decision as it leaves the server.
+pub async fn decision(conn: &mut Conn, id: &str) -> Result<Option<Decision>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT decision FROM gate_decision WHERE id = $1",
+        id
+    )?;
+    let wrong = || Error::Inconsistent {
+        table: "gate_decision",
+        column: "decision",
+        id: id.to_owned(),
+    };
+    row.map(|(text,)| serde_json::from_str(&text).map_err(|_| wrong()))
+        .transpose()
+}
+
+/// The conditions as they were when a decision let through.
+pub async fn conditions(conn: &mut Conn, id: &str) -> Result<Option<Vec<Condition>>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT conditions FROM gate_decision WHERE id = $1",
+        id
+    )?;
+    let wrong = || Error::Inconsistent {
+        table: "gate_decision",
+        column: "conditions",
+        id: id.to_owned(),
+    };
+    row.map(|(text,)| serde_json::from_str(&text).map_err(|_| wrong()))
+        .transpose()
+}

@@ -1,0 +1,118 @@
+//! `POST /api/v1/projects/{project}/hooks`, `GET …/hooks`.
+
+use crate::app::App;
+use crate::delivery::{self, AddHook, Provider};
+use crate::http::Problem;
+use crate::http::extract::ApiCaller;
+use crate::identity::{self, Permission, PersonId};
+use crate::project::{self, Project};
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A hook to be made. No `Debug`: it holds a secret.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewHook {
+    provider: Provider,
+    secret: Zeroizing<String>,
+    pusher: Option<String>,
+}
+
+/// A hook that was made.
+#[derive(Serialize)]
+pub struct HookAnswer {
+    /// Its id.
+    pub id: String,
+    /// Where senders send to.
+    pub url: String,
+}
+
+/// Makes a hook.
+pub async fn add(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path(name): Path<String>,
+    Json(new): Json<NewHook>,
+) -> Result<(StatusCode, Json<HookAnswer>), Problem> {
+    let project = found(&app, &name).await?;
+    caller.must(Permission::Administer, project.id.as_str())?;
+    let pusher = match &new.pusher {
+        Some(name) => Some(person(&app, name).await?),
+        None => None,
+    };
+    let hook = AddHook {
+        project_id: project.id,
+        provider: new.provider,
+        secret: new.secret,
+        pusher,
+    };
+    let added = delivery::add_hook(&app.intake, &caller.0.actor, hook).await;
+    match added.map_err(|error| Problem::internal(&error))? {
+        Ok(added) => {
+            let (id, url) = (added.id.to_string(), added.url);
+            Ok((StatusCode::CREATED, Json(HookAnswer { id, url })))
+        }
+        Err(invalid) => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-secret",
+            invalid.to_string(),
+        )),
+    }
+}
+
+/// A hook in a list.
+#[derive(Serialize)]
+pub struct HookListed {
+    /// Its id.
+    pub id: String,
+    /// Who sends.
+    pub provider: String,
+    /// Whether it is off.
+    pub disabled: bool,
+}
+
+/// A project's hooks.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<HookListed>>, Problem> {
+    let project = found(&app, &name).await?;
+    caller.must(Permission::See, project.id.as_str())?;
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let hooks = delivery::hooks_of_project(&mut conn, project.id.as_str()).await;
+    let listed = |hook: delivery::HookRow| HookListed {
+        id: hook.id,
+        provider: hook.provider,
+        disabled: hook.disabled_at.is_some(),
+    };
+    let hooks = hooks.map_err(failed)?.into_iter().map(listed).collect();
+    Ok(Json(hooks))
+}
+
+async fn found(app: &App, name: &str) -> Result<Project, Problem> {
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let project = project::by_name(&mut conn, name).await.map_err(failed)?;
+    project.ok_or_else(Problem::not_found)
+}
+
+async fn person(app: &App, name: &str) -> Result<PersonId, Problem> {
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let person = identity::person_by_name(&mut conn, name).await;
+    let person = person.map_err(failed)?;
+    let id = person.and_then(|person| PersonId::parse(&person.id).ok());
+    id.ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "no-such-person",
+            format!("there is no person `{name}`: `sallyport user add` makes one"),
+        )
+    })
+}

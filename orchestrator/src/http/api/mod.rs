@@ -1,0 +1,13 @@
+//! `/api/v1`: JSON in and out, one file an endpoint's subject.
+//!
+//! *Comes in*: a caller and a document. *Goes out*: one call into a room, and its answer or a
+//! [`Problem`](super::Problem).
+//! *Never*: a page; a handler that a page shares.
+
+pub mod hooks;
+pub mod projects;
+pub mod promotions;
+pub mod runs;
+pub mod users;
+pub mod workers;
+pub mod advisories;

@@ -1,0 +1,158 @@
+//! `POST /api/v1/users`, `GET /api/v1/users`, `POST /api/v1/users/{name}/tokens`.
+
+use crate::app::App;
+use crate::http::Problem;
+use crate::http::extract::ApiCaller;
+use crate::identity::{self, AddOutcome, Grant, NewPerson, Permission, Role};
+use axum::Json;
+use axum::extract::{Path, State};
+use contract::name::Name;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A person to add.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddUser {
+    /// The name that they sign in with.
+    pub name: Name,
+    /// The name that people read; the sign-in name when it is not given.
+    pub display_name: Option<String>,
+    /// An address that the administrator vouches for.
+    pub email: Option<String>,
+    /// Roles, for all projects.
+    pub roles: Vec<Role>,
+    /// The first password.
+    pub password: Zeroizing<String>,
+}
+
+/// A person who is there.
+#[derive(Serialize)]
+pub struct User {
+    /// Id.
+    pub id: String,
+    /// Sign-in name.
+    pub name: String,
+    /// Name for people.
+    pub display_name: String,
+    /// Roles for all projects.
+    pub roles: Vec<Role>,
+}
+
+/// Adds a person.
+pub async fn add(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Json(body): Json<AddUser>,
+) -> Result<(StatusCode, Json<User>), Problem> {
+    caller.must_everywhere(Permission::Administer)?;
+    let display_name = body.display_name.unwrap_or_else(|| body.name.to_string());
+    let new = NewPerson {
+        name: body.name.clone(),
+        display_name: display_name.clone(),
+        email: body.email,
+        grants: body
+            .roles
+            .iter()
+            .map(|role| Grant {
+                role: *role,
+                project_id: None,
+            })
+            .collect(),
+        password: body.password,
+    };
+    let outcome = identity::add(&app.ground, &app.passwords, &caller.0.actor, new).await;
+    let refuse = |code, detail: String| Err(Problem::new(StatusCode::CONFLICT, code, detail));
+    match outcome.map_err(|error| Problem::internal(&error))? {
+        AddOutcome::Added(id) => {
+            let name = body.name.into();
+            Ok((
+                StatusCode::CREATED,
+                Json(User {
+                    id: id.into(),
+                    name,
+                    display_name,
+                    roles: body.roles,
+                }),
+            ))
+        }
+        AddOutcome::NameTaken => refuse(
+            "name-taken",
+            format!("there is a person `{}` already", body.name),
+        ),
+        AddOutcome::EmailTaken => refuse(
+            "email-taken",
+            "the address belongs to another person".to_owned(),
+        ),
+        AddOutcome::PasswordLength { min, max } => refuse(
+            "password-length",
+            format!("a password has {min} to {max} bytes"),
+        ),
+    }
+}
+
+/// Everybody.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+) -> Result<Json<Vec<User>>, Problem> {
+    caller.must_everywhere(Permission::Administer)?;
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let people = identity::people(&mut conn).await.map_err(failed)?;
+    let user = |(person, grants): (identity::PersonRow, Vec<Grant>)| User {
+        id: person.id,
+        name: person.name,
+        display_name: person.display_name,
+        roles: grants.iter().map(|grant| grant.role).collect(),
+    };
+    Ok(Json(people.into_iter().map(user).collect()))
+}
+
+/// A token to make.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakeToken {
+    /// What it is for.
+    pub name: String,
+}
+
+/// A token, shown this once.
+#[derive(Serialize)]
+pub struct Token {
+    /// Its id.
+    pub id: String,
+    /// The text.
+    pub token: String,
+}
+
+/// Makes a token that acts as the person.
+pub async fn make_token(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path(name): Path<String>,
+    Json(body): Json<MakeToken>,
+) -> Result<(StatusCode, Json<Token>), Problem> {
+    caller.must_everywhere(Permission::Administer)?;
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let person = identity::person_by_name(&mut conn, &name)
+        .await
+        .map_err(failed)?;
+    let person = person
+        .ok_or_else(Problem::not_found)?
+        .person_id()
+        .map_err(failed)?;
+    drop(conn);
+    let made = identity::make_token(&app.ground, &caller.0.actor, &person, &body.name).await;
+    let made = made.map_err(|error| Problem::internal(&error))?;
+    Ok((
+        StatusCode::CREATED,
+        Json(Token {
+            id: made.id,
+            token: made.secret.to_string(),
+        }),
+    ))
+}

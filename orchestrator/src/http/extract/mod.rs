@@ -1,0 +1,12 @@
+//! What a handler must hold before it runs: who is asking.
+//!
+//! *Comes in*: a request's head. *Goes out*: [`ApiCaller`], [`SignedIn`], [`Signed`].
+//! *Never*: a decision about what they may do: that is the handler's question to the caller.
+
+mod caller;
+mod signed_body;
+mod signed_in;
+
+pub use caller::{ApiCaller, Peer};
+pub use signed_body::{Signed, id_reused};
+pub use signed_in::{SignedIn, clear_cookie, cookie_name, session_cookie};

@@ -1,0 +1,122 @@
+//! A request at a hook becomes a [`SignedBody`], or is refused, recorded and answered here.
+
+use crate::app::App;
+use crate::delivery::{self, Intake, RefusalReason, Refused, Request, SignedBody};
+use crate::http::Problem;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts as _, Path};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A forge sends its body at once; whoever trickles it holds a connection for no longer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// The buffer grows with what comes; a claimed length reserves no more than this.
+const RESERVE_BYTES_MAX: usize = 64 * 1024;
+
+/// A verified request at a hook.
+pub struct Signed(pub SignedBody);
+
+impl FromRequest<Arc<App>> for Signed {
+    type Rejection = Problem;
+
+    async fn from_request(
+        request: axum::extract::Request,
+        app: &Arc<App>,
+    ) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let hook = Path::<String>::from_request_parts(&mut parts, app).await;
+        let hook_id = hook.map(|Path(id)| id).unwrap_or_default();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let read = read(body, &parts.headers, app.intake.body_bytes_max());
+        let body = tokio::time::timeout(BODY_TIMEOUT, read)
+            .await
+            .unwrap_or(Err(RefusalReason::BodyTruncated));
+        let request = Request {
+            hook_id: &hook_id,
+            headers: &parts.headers,
+            body,
+            address,
+        };
+        match SignedBody::verify(&app.intake, request).await {
+            Ok(signed) => Ok(Self(signed)),
+            Err(refused) => Err(answer(&app.intake, &refused).await),
+        }
+    }
+}
+
+/// The raw bytes, never more than may be: a claimed length that is too long is refused unread.
+async fn read(
+    mut body: axum::body::Body,
+    headers: &HeaderMap,
+    bytes_max: usize,
+) -> Result<Bytes, RefusalReason> {
+    let claimed = headers.get(header::CONTENT_LENGTH);
+    let claimed = claimed.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if claimed.is_some_and(|claimed| claimed > bytes_max) {
+        return Err(RefusalReason::BodyTooLarge);
+    }
+    let mut bytes = BytesMut::with_capacity(claimed.unwrap_or(0).min(RESERVE_BYTES_MAX));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| RefusalReason::BodyTruncated)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(RefusalReason::BodyTooLarge);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Records a refusal and says as much of it as a stranger may know.
+async fn answer(intake: &Intake, refused: &Refused) -> Problem {
+    delivery::refuse(intake, refused).await;
+    match refused.reason() {
+        RefusalReason::UnknownHook
+        | RefusalReason::SignatureMissing
+        | RefusalReason::SignatureMalformed
+        | RefusalReason::SignatureWrong
+        | RefusalReason::TimestampOutside
+        | RefusalReason::Other => Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "not-verified",
+            "no hook of this address and signature: check the hook's address, its secret and the sender's clock",
+        ),
+        RefusalReason::BodyTooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            format!(
+                "a delivery has at most {} bytes ([server] hook-bytes-max)",
+                intake.body_bytes_max()
+            ),
+        ),
+        RefusalReason::BodyTruncated => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body-truncated",
+            "the body did not come whole, or not in time",
+        ),
+        RefusalReason::BodyEmpty => {
+            Problem::new(StatusCode::BAD_REQUEST, "body-empty", "there is no body")
+        }
+        RefusalReason::DeliveryIdMalformed => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "delivery-id-malformed",
+            "the headers name no delivery id or event: wanted 1 to 128 letters, digits, `-_.:`",
+        ),
+        RefusalReason::IdReused => id_reused(),
+    }
+}
+
+/// Another body under an id that is taken.
+pub fn id_reused() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "id-reused",
+        "another body came under this delivery id before: send it under a new one",
+    )
+}

@@ -1,0 +1,103 @@
+//! Who looks at a page: the session behind the cookie. Without one: the sign-in page.
+
+use crate::app::App;
+use crate::http::Problem;
+use crate::identity::{self, Permission, Session};
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use http::request::Parts;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+
+/// A person with a session.
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// The cookie's value, to sign out.
+    pub cookie: String,
+}
+
+impl SignedIn {
+    /// Whether a form carries this session's token.
+    pub fn is_own_form(&self, csrf: &str) -> bool {
+        self.session.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+
+    /// Whether they may see this project.
+    pub fn may_see(&self, project_id: &str) -> bool {
+        self.session.caller.may(Permission::See, project_id)
+    }
+}
+
+/// Why there is no session.
+pub enum NoSession {
+    /// Nobody is signed in: to the sign-in page, and back afterwards.
+    SignIn(String),
+    /// It could not be found out.
+    Problem(Problem),
+}
+
+impl IntoResponse for NoSession {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignIn(to) => Redirect::to(&to).into_response(),
+            Self::Problem(problem) => problem.into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for SignedIn {
+    type Rejection = NoSession;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, NoSession> {
+        let jar = CookieJar::from_headers(&parts.headers);
+        let sign_in = || {
+            let back = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+            let back: String = back.bytes().flat_map(encode).map(char::from).collect();
+            NoSession::SignIn(format!("/sign-in?back={back}"))
+        };
+        let name = cookie_name(app.config.is_https());
+        let cookie = jar
+            .get(name)
+            .map(|c| c.value().to_owned())
+            .ok_or_else(sign_in)?;
+        let found = identity::of_cookie(&app.ground, &cookie).await;
+        match found.map_err(|error| NoSession::Problem(Problem::internal(&error)))? {
+            Some(session) => Ok(Self { session, cookie }),
+            None => Err(sign_in()),
+        }
+    }
+}
+
+/// Percent-encodes all but what a path and query need to stay readable.
+fn encode(byte: u8) -> Vec<u8> {
+    if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+        vec![byte]
+    } else {
+        format!("%{byte:02X}").into_bytes()
+    }
+}
+
+/// `__Host-session` under https; `session` under http, which is only localhost (DECISIONS 10).
+pub fn cookie_name(https: bool) -> &'static str {
+    if https { "__Host-session" } else { "session" }
+}
+
+/// The cookie of a new session.
+pub fn session_cookie(https: bool, value: String) -> Cookie<'static> {
+    Cookie::build((cookie_name(https), value))
+        .path("/")
+        .secure(https)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .build()
+}
+
+/// Makes the browser forget the session.
+pub fn clear_cookie(https: bool) -> Cookie<'static> {
+    let mut cookie = session_cookie(https, String::new());
+    cookie.make_removal();
+    cookie
+}

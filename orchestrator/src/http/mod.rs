@@ -1,0 +1,17 @@
+//! The entrances: pages, API and hooks; workers; `admin.sock`.
+//!
+//! *Comes in*: requests. *Goes out*: one call into a room each, and its answer.
+//! *Never*: SQL; a decision; an inner error's text to a client.
+
+pub mod api;
+pub mod extract;
+pub mod hooks;
+pub mod middleware;
+pub mod pages;
+pub mod problem;
+pub mod registry_token;
+pub mod router;
+pub mod serve;
+pub mod worker_api;
+
+pub use problem::Problem;

@@ -1,0 +1,35 @@
+//! The pages that people see: server-rendered, readable without scripts.
+//!
+//! *Comes in*: a session and a path. *Goes out*: HTML in the one design (`web/`).
+//! *Never*: SQL; a decision; a secret; anything inline that the CSP would have to allow.
+
+mod environments;
+mod error;
+mod frame;
+mod home;
+mod lists;
+mod log;
+mod parts;
+mod promotion;
+mod run;
+mod runs;
+mod sign_in;
+mod statics;
+mod throttle;
+mod words;
+
+pub use environments::{environments, request};
+pub use error::{PageError, fallback};
+pub use home::home;
+pub use lists::{approvals, audit_entries, deliveries, delivery_page, workers};
+pub use log::{events, log};
+pub use promotion::{answer, promotion};
+pub use run::run;
+pub use runs::{project, runs};
+pub use sign_in::{sign_in, sign_in_form, sign_out};
+pub use statics::file;
+pub use throttle::Throttle;
+
+use frame::{Frame, Tab, page};
+use parts::{Copied, Look, Status, When, icon};
+use statics::asset;

@@ -1,0 +1,44 @@
+//! The words and shapes of states: one place, so that a state looks the same everywhere.
+
+use super::{Look, Status};
+use crate::run::{Cause, RunState};
+use crate::step::StepState;
+
+/// How something ended.
+pub(super) fn cause(cause: &Cause) -> Status {
+    match cause {
+        Cause::Passed => Status::new(Look::Pass, "pass", "Passed"),
+        Cause::Failed { .. } => Status::new(Look::Fail, "fail", "Failed"),
+        Cause::WorkerLost => Status::new(Look::Fail, "fail", "Worker lost"),
+        Cause::Deadline { .. } => Status::new(Look::Fail, "clock", "Deadline"),
+        Cause::Cancelled { .. } => Status::new(Look::Idle, "stop", "Cancelled"),
+        Cause::Superseded { .. } => Status::new(Look::Idle, "skip", "Superseded"),
+        Cause::Refused { .. } => Status::new(Look::Fail, "refuse", "Refused"),
+        Cause::Incomplete { .. } => Status::new(Look::Fail, "warn", "Incomplete"),
+        Cause::Infrastructure { .. } => Status::new(Look::Wait, "warn", "Infrastructure"),
+        Cause::Needed { .. } => Status::new(Look::Idle, "skip", "Did not run"),
+    }
+}
+
+/// Where a run stands.
+pub(super) fn run(state: &RunState) -> Status {
+    match state {
+        RunState::Waiting => Status::new(Look::Idle, "queue", "Queued"),
+        RunState::Running { .. } => Status::new(Look::Work, "work", "Running"),
+        RunState::Finished { cause: why, .. } | RunState::Refused { cause: why, .. } => cause(why),
+        RunState::Invalid { .. } => Status::new(Look::Fail, "refuse", "Invalid"),
+    }
+}
+
+/// Where a step stands.
+pub(super) fn step(state: &StepState) -> Status {
+    match state {
+        StepState::Blocked => Status::new(Look::Idle, "queue", "Blocked"),
+        StepState::Ready { .. } => Status::new(Look::Idle, "queue", "Queued"),
+        StepState::Leased(_) => Status::new(Look::Work, "work", "Running"),
+        StepState::Reported { .. } => Status::new(Look::Work, "work", "Checking"),
+        StepState::Finished { cause: why, .. } | StepState::Skipped { cause: why, .. } => {
+            cause(why)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The whole URL table, one line a route.
+
+use super::middleware::{public_host_only, security_headers};
+use super::worker_api::{self, Entrance, protocol_version};
+use super::{api, hooks, pages};
+use crate::app::App;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
+use contract::protocol::{LOG_CHUNK_BYTES_MAX, REPORT_BYTES_MAX};
+use http::StatusCode;
+use std::sync::Arc;
+use tower_http::csrf::CsrfLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// Pages, API, hooks, `/registry/token`: the entrance for people and forges.
+pub fn public(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(health())
+        .merge(api())
+        .route("/registry/token", get(super::registry_token::token))
+        .route("/hooks/{hook}", post(hooks::receive::receive))
+        .merge(people())
+        .fallback(pages::fallback)
+        .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(Arc::clone(&app), public_host_only))
+        .layer(from_fn(security_headers))
+        .with_state(app)
+}
+
+/// `admin.sock`: the API for users of this host.
+pub fn admin(app: Arc<App>) -> Router {
+    Router::new().merge(health()).merge(api()).with_state(app)
+}
+
+/// A message of the worker protocol is a few KiB; a hello with all its rules is the longest.
+const WORKER_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// A request of a worker as a whole: 64 MiB over a slow line, and longer than a claim waits.
+const WORKER_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// `/worker/v1`: the entrance for workers.
+pub fn workers(entrance: Entrance) -> Router {
+    let lease = |path: &str| format!("/worker/v1/leases/{{step}}/{{fence}}/{path}");
+    // An artifact is bounded while it streams.
+    let artifact = put(worker_api::artifact::store).layer(DefaultBodyLimit::disable());
+    let log = put(worker_api::log::append).layer(DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX));
+    let report = post(worker_api::report::report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX));
+    Router::new()
+        .route("/worker/v1/enrol", post(worker_api::enrol::enrol))
+        .route("/worker/v1/hello", post(worker_api::hello::hello))
+        .route("/worker/v1/claim", post(worker_api::claim::claim))
+        .route(&lease("heartbeat"), post(worker_api::heartbeat::heartbeat))
+        .route(&lease("log/{sequence}"), log)
+        .route(&lease("artifacts/{sequence}"), artifact)
+        .route(&lease("source"), get(worker_api::source::source))
+        .route(
+            &lease("registry-token"),
+            post(worker_api::registry_token::registry_token),
+        )
+        .route(&lease("report"), report)
+        .layer(DefaultBodyLimit::max(WORKER_MESSAGE_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            WORKER_REQUEST_MAX,
+        ))
+        .layer(from_fn(protocol_version))
+        .with_state(entrance)
+}
+
+fn health() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+}
+
+fn api() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/users", post(api::users::add).get(api::users::list))
+        .route("/api/v1/users/{name}/tokens", post(api::users::make_token))
+        .route("/api/v1/projects", get(api::projects::list))
+        .route(
+            "/api/v1/projects/{project}/settings",
+            get(api::projects::settings).put(api::projects::apply),
+        )
+        .route("/api/v1/workers", get(api::workers::list))
+        .route(
+            "/api/v1/projects/{project}/hooks",
+            post(api::hooks::add).get(api::hooks::list),
+        )
+        .route("/api/v1/workers/tokens", post(api::workers::make_token))
+        .route("/api/v1/workers/{name}/{act}", post(api::workers::act))
+        .route("/api/v1/projects/{project}/runs", get(api::runs::list))
+        .route(
+            "/api/v1/projects/{project}/runs/{number}",
+            get(api::runs::show),
+        )
+        .route(
+            "/api/v1/projects/{project}/runs/{number}/cancel",
+            post(api::runs::cancel),
+        )
+        .route(
+            "/api/v1/projects/{project}/runs/{number}/again",
+            post(api::runs::again),
+        )
+        .route(
+            "/api/v1/projects/{project}/runs/{number}/steps/{step}/log",
+            get(api::runs::log),
+        )
+        .route(
+            "/api/v1/projects/{project}/promotions",
+            get(api::promotions::list),
+        )
+        .route(
+            "/api/v1/projects/{project}/environments/{environment}/promotions",
+            post(api::promotions::request),
+        )
+        .route("/api/v1/promotions/{id}", get(api::promotions::show))
+        .route(
+            "/api/v1/advisories",
+            get(api::advisories::list).put(api::advisories::import),
+        )
+}
+
+/// Forms of people are short; the longest holds a reason.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+fn people() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/promotions/{id}",
+            get(pages::promotion).post(pages::answer),
+        )
+        .route("/approvals", get(pages::approvals))
+        .route("/deliveries", get(pages::deliveries))
+        .route("/deliveries/{id}", get(pages::delivery_page))
+        .route("/log-entries", get(pages::audit_entries))
+        .route("/workers", get(pages::workers))
+        .route("/projects/{project}", get(pages::project))
+        .route("/projects/{project}/runs", get(pages::runs))
+        .route("/projects/{project}/runs/{number}", get(pages::run))
+        .route(
+            "/projects/{project}/runs/{number}/steps/{step}",
+            get(pages::log),
+        )
+        .route(
+            "/projects/{project}/runs/{number}/steps/{step}/events",
+            get(pages::events),
+        )
+        .route("/projects/{project}/environments", get(pages::environments))
+        .route(
+            "/projects/{project}/environments/{environment}",
+            post(pages::request),
+        )
+        .route("/", get(pages::home))
+        .route("/sign-in", get(pages::sign_in_form).post(pages::sign_in))
+        .route("/sign-out", post(pages::sign_out))
+        .route("/static/{hash}/{file}", get(pages::file))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+}
+
+/// The process is alive.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The process can do its work: the database answers.
+async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+    match app.ground.db.reader().await {
+        Ok(_) => (StatusCode::OK, "ready\n"),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database does not answer\n",
+        ),
+    }
+}

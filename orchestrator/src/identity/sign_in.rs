@@ -1,0 +1,128 @@
+//! Signs a person in with name and password.
+
+use super::password::{PASSWORD_BYTES_MAX, Passwords};
+use super::session::{COOKIE_BYTES, LIFETIME, id_of};
+use super::{Actor, IdentityError, store};
+use crate::audit::{self, Record};
+use crate::ground::Ground;
+use crate::id::random_hex;
+use zeroize::Zeroizing;
+
+/// How it went.
+pub enum SignInOutcome {
+    /// The cookie's value; only the browser keeps it.
+    SignedIn(Zeroizing<String>),
+    /// Name or password is wrong; which of them is not said.
+    Refused,
+}
+
+/// Signs in. Takes as long for a name that nobody has.
+pub async fn sign_in(
+    ground: &Ground,
+    passwords: &Passwords,
+    name: &str,
+    password: Zeroizing<String>,
+) -> Result<SignInOutcome, IdentityError> {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Ok(SignInOutcome::Refused);
+    }
+    let found = store::login(&mut ground.db.reader().await?, name).await?;
+    let (person, hash) = found.map_or((None, None), |(person, hash)| (Some(person), Some(hash)));
+    let good = passwords.verify(password, hash).await?;
+    let (Some(person), true) = (person, good) else {
+        return Ok(SignInOutcome::Refused);
+    };
+    let cookie = Zeroizing::new(random_hex(&*ground.ids, COOKIE_BYTES));
+    let (id, csrf) = (id_of(&cookie), random_hex(&*ground.ids, COOKIE_BYTES));
+    let (at, ids) = (ground.now(), ground.ids.clone());
+    let actor = Actor::Person {
+        id: person.person_id()?,
+        name: person.name.clone(),
+    };
+    ground
+        .db
+        .write("identity.sign-in", move |conn| {
+            Box::pin(async move {
+                store::delete_expired_sessions(conn, at).await?;
+                store::insert_session(conn, &id, &person.id, &csrf, at, at.plus(LIFETIME)).await?;
+                let subject = format!("person:{}", person.id);
+                audit::append(
+                    conn,
+                    at,
+                    &*ids,
+                    Record::new("identity.signed-in", subject, &actor),
+                )
+                .await?;
+                Ok::<(), IdentityError>(())
+            })
+        })
+        .await?;
+    Ok(SignInOutcome::SignedIn(cookie))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::db::Db;
+    use crate::id::SystemIds;
+    use crate::identity::{
+        AddOutcome, Grant, NewPerson, Permission, Role, add, of_cookie, sign_out,
+    };
+    use std::sync::Arc;
+
+    fn ground(db: Db) -> Ground {
+        let clock = Arc::new(SystemClock);
+        Ground {
+            db,
+            clock: clock.clone(),
+            ids: Arc::new(SystemIds::new(clock)),
+        }
+    }
+
+    fn text(s: &str) -> Zeroizing<String> {
+        Zeroizing::new(s.to_owned())
+    }
+
+    async fn add_mara(ground: &Ground, passwords: &Passwords) -> AddOutcome {
+        let mara = NewPerson {
+            name: contract::name::Name::parse("mara").unwrap(),
+            display_name: "Mara Lindqvist".to_owned(),
+            email: Some("Mara@Shop.example".to_owned()),
+            grants: vec![Grant {
+                role: Role::Developer,
+                project_id: None,
+            }],
+            password: text("a long enough password"),
+        };
+        add(ground, passwords, &Actor::System, mara).await.unwrap()
+    }
+
+    crate::store_tests! {
+        fn a_person_signs_in_and_out(db: Db) {
+            let ground = ground(db);
+            let passwords = Passwords::new().await.unwrap();
+            assert!(matches!(add_mara(&ground, &passwords).await, AddOutcome::Added(_)));
+            assert_eq!(add_mara(&ground, &passwords).await, AddOutcome::NameTaken);
+            let wrong = sign_in(&ground, &passwords, "mara", text("guess")).await.unwrap();
+            assert!(matches!(wrong, SignInOutcome::Refused));
+            let right = sign_in(&ground, &passwords, "mara", text("a long enough password")).await;
+            let SignInOutcome::SignedIn(cookie) = right.unwrap() else { panic!("refused") };
+            let session = of_cookie(&ground, &cookie).await.unwrap().unwrap();
+            assert!(session.is_fresh(ground.now()));
+            assert!(session.caller.may(Permission::Request, "any"));
+            assert!(!session.caller.may(Permission::Approve, "any"));
+            sign_out(&ground, &cookie).await.unwrap();
+            assert!(of_cookie(&ground, &cookie).await.unwrap().is_none());
+        }
+
+        fn an_author_is_found_by_a_verified_address_in_any_case(db: Db) {
+            let ground = ground(db);
+            let passwords = Passwords::new().await.unwrap();
+            add_mara(&ground, &passwords).await;
+            let mut conn = ground.db.reader().await.unwrap();
+            let found = store::person_by_email(&mut conn, "mara@SHOP.example").await.unwrap();
+            assert_eq!(found.unwrap().name, "mara");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Starting and stopping: every task has an owner; a soft stop, then a hard one.
+
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What is under way may take this long after the first signal.
+const SOFT_STOP: Duration = Duration::from_secs(20);
+
+/// The tasks of one process.
+#[derive(Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Tasks {
+    /// Starts a task that should live until the stop; one that ends by itself stops the process.
+    #[expect(clippy::disallowed_methods, reason = "the owner of tasks spawns them")]
+    pub fn start(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (stop, failed) = (self.stop.clone(), self.failed.clone());
+        // Two layers, so that a panic inside is seen as an end, too.
+        let inner = tokio::spawn(task);
+        self.tracker.spawn(async move {
+            let ended = inner.await;
+            if !stop.is_cancelled() {
+                tracing::error!(
+                    task = name,
+                    panicked = ended.is_err(),
+                    "a task ended by itself"
+                );
+                failed.cancel();
+                stop.cancel();
+            }
+        });
+    }
+
+    /// Starts work that ends by itself and is waited for at the stop.
+    pub fn work(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(task);
+    }
+
+    /// Is cancelled when the process stops.
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits for SIGTERM, SIGINT or a failed task, then for the tasks; false when it has to be a
+    /// non-zero exit.
+    pub async fn run_to_end(&self) -> bool {
+        tokio::select! {
+            () = signal() => tracing::info!("stopping: finishing what is under way"),
+            () = self.stop.cancelled() => {}
+        }
+        self.stop.cancel();
+        self.tracker.close();
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = tokio::time::sleep(SOFT_STOP) => tracing::warn!("stopping hard: something is still under way"),
+            () = signal() => tracing::warn!("stopping hard: signalled again"),
+        }
+        !self.failed.is_cancelled()
+    }
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be listened for");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,28 @@
+//! One release entering one environment.
+//!
+//! *Comes in*: releases, requests of people, their answers.
+//! *Goes out*: exactly the approved digests in the environment's repositories, signed for that
+//! reference, tagged last; what is in each environment.
+//! *Owns*: `promotion`, `environment_release`; `signature` rows for an environment's reference.
+//! *Never*: a copy without a [`GatePassed`](crate::gate::GatePassed) written in the same transaction
+//! as its intent; a tag before everything else was read back.
+//! *Before / After*: `gate` / `notice`.
+
+mod answer;
+mod apply;
+mod authorise;
+mod reconcile;
+mod request;
+mod state;
+mod store;
+mod subject;
+
+pub use answer::{AnswerOutcome, Asked, answer};
+pub use authorise::{judge, judge_in};
+pub use reconcile::pass;
+pub use request::{RequestOutcome, request};
+pub use state::{Hands, Promotion, PromotionError, PromotionId, PromotionState};
+pub use store::{
+    Placed, by_id, environment_history, in_environment, in_environments, of_project,
+    waiting_everywhere,
+};

@@ -1,0 +1,548 @@
+//! All SQL of promotions and of what is in an environment.
+
+use super::state::{Promotion, PromotionId, PromotionState};
+use crate::clock::At;
+use crate::db::{Conn, Error};
+use crate::identity::PersonId;
+use crate::image::ReleaseId;
+use contract::name::Name;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    project_id: String,
+    number: i64,
+    release_id: String,
+    environment: String,
+    settings_version: i64,
+    state: String,
+    cause: Option<String>,
+    requested_by: String,
+    requester_id: Option<String>,
+    requested_at: i64,
+    gate_decision_id: Option<String>,
+    applying_at: Option<i64>,
+    applied_at: Option<i64>,
+    ended_at: Option<i64>,
+    progress: Option<String>,
+}
+
+impl TryFrom<Row> for Promotion {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let id = row.id.clone();
+        let wrong = |column| Error::Inconsistent {
+            table: "promotion",
+            column,
+            id: id.clone(),
+        };
+        let Row {
+            id,
+            project_id,
+            number,
+            release_id,
+            environment,
+            settings_version,
+            state,
+            cause,
+            requested_by,
+            requester_id,
+            requested_at,
+            gate_decision_id,
+            applying_at,
+            applied_at,
+            ended_at,
+            progress,
+        } = row;
+        let ended = || {
+            Ok::<_, Error>((
+                cause.clone().ok_or_else(|| wrong("cause"))?,
+                ended_at.ok_or_else(|| wrong("ended_at"))?,
+            ))
+        };
+        let decision = || {
+            gate_decision_id
+                .clone()
+                .ok_or_else(|| wrong("gate_decision_id"))
+        };
+        let state = match state.as_str() {
+            "requested" => PromotionState::Requested,
+            "waiting" => PromotionState::Waiting,
+            "applying" => PromotionState::Applying {
+                decision_id: decision()?,
+                since: applying_at.ok_or_else(|| wrong("applying_at"))?,
+            },
+            "applied" => PromotionState::Applied {
+                decision_id: decision()?,
+                at: applied_at.ok_or_else(|| wrong("applied_at"))?,
+            },
+            "failed" => ended().map(|(cause, at)| PromotionState::Failed { cause, at })?,
+            "void" => ended().map(|(cause, at)| PromotionState::Void { cause, at })?,
+            "superseded" => ended().map(|(cause, at)| PromotionState::Superseded { cause, at })?,
+            _ => return Err(wrong("state")),
+        };
+        let requester = requester_id.as_deref().map(PersonId::parse).transpose();
+        Ok(Self {
+            id: PromotionId::parse(&id).map_err(|_| wrong("id"))?,
+            project_id,
+            number,
+            release_id: ReleaseId::parse(&release_id).map_err(|_| wrong("release_id"))?,
+            environment: Name::parse(&environment).map_err(|_| wrong("environment"))?,
+            settings_version,
+            requested_by,
+            requester: requester.map_err(|_| wrong("requester_id"))?,
+            requested_at,
+            state,
+            progress,
+        })
+    }
+}
+
+/// One promotion.
+pub async fn by_id(conn: &mut Conn, id: &PromotionId) -> Result<Option<Promotion>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
+                ended_at, progress
+         FROM promotion WHERE id = $1",
+        id.as_str()
+    )?;
+    row.map(Promotion::try_from).transpose()
+}
+
+/// A project's promotions, newest first.
+pub async fn of_project(
+    conn: &mut Conn,
+    project_id: &str,
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
+                ended_at, progress
+         FROM promotion WHERE project_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2",
+        project_id,
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
+
+/// Promotions of any project in one of two states, oldest first.
+pub(super) async fn in_states(
+    conn: &mut Conn,
+    one: &str,
+    other: &str,
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
+                ended_at, progress
+         FROM promotion WHERE state = $1 OR state = $2 ORDER BY requested_at, id LIMIT $3",
+        one,
+        other,
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
+
+/// Promotions of any project that wait for their gate, oldest first.
+pub async fn waiting_everywhere(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
+    in_states(conn, "requested", "waiting", limit).await
+}
+
+/// What one environment holds.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Placed {
+    /// The environment.
+    pub environment: String,
+    /// The release.
+    pub release_id: String,
+    /// The promotion that brought it.
+    pub promotion_id: String,
+    /// Since when (µs since 1970 UTC).
+    pub since_at: i64,
+}
+
+/// What each environment of a project holds.
+pub async fn in_environments(conn: &mut Conn, project_id: &str) -> Result<Vec<Placed>, Error> {
+    crate::fetch_all!(
+        conn,
+        Placed,
+        "SELECT environment, release_id, promotion_id, since_at FROM environment_release
+         WHERE project_id = $1 ORDER BY environment",
+        project_id
+    )
+}
+
+/// What an environment holds.
+pub async fn in_environment(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+) -> Result<Option<Placed>, Error> {
+    crate::fetch_optional!(
+        conn,
+        Placed,
+        "SELECT environment, release_id, promotion_id, since_at FROM environment_release
+         WHERE project_id = $1 AND environment = $2",
+        project_id,
+        environment
+    )
+}
+
+/// What entered an environment, newest first.
+pub async fn environment_history(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
+                ended_at, progress
+         FROM promotion WHERE project_id = $1 AND environment = $2 AND state = 'applied'
+         ORDER BY applied_at DESC, id DESC LIMIT $3",
+        project_id,
+        environment,
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
+
+pub(super) struct NewRow<'a> {
+    pub(super) id: &'a PromotionId,
+    pub(super) project_id: &'a str,
+    pub(super) number: i64,
+    pub(super) release_id: &'a ReleaseId,
+    pub(super) environment: &'a str,
+    pub(super) settings_version: i64,
+    pub(super) requested_by: &'a str,
+    pub(super) requester: Option<&'a PersonId>,
+    pub(super) at: At,
+}
+
+pub(super) async fn insert(conn: &mut Conn, row: NewRow<'_>) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO promotion (id, project_id, number, release_id, environment, settings_version,
+                                state, requested_by, requester_id, requested_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'requested', $7, $8, $9)",
+        row.id.as_str(),
+        row.project_id,
+        row.number,
+        row.release_id.as_str(),
+        row.environment,
+        row.settings_version,
+        row.requested_by,
+        row.requester.map(PersonId::as_str),
+        row.at.0
+    )?;
+    Ok(())
+}
+
+/// The open promotion of a release into an environment, if there is one.
+pub(super) async fn open_of(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+    release_id: &ReleaseId,
+) -> Result<Option<String>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT id FROM promotion WHERE project_id = $1 AND environment = $2 AND release_id = $3
+           AND state IN ('requested', 'waiting', 'applying')",
+        project_id,
+        environment,
+        release_id.as_str()
+    )?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// Whether any promotion of the release into the environment was ever made.
+pub(super) async fn was_promoted(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+    release_id: &ReleaseId,
+) -> Result<bool, Error> {
+    let (count,) = crate::fetch_one!(
+        conn,
+        (i64,),
+        "SELECT COUNT(*) FROM promotion WHERE project_id = $1 AND environment = $2 AND release_id = $3",
+        project_id,
+        environment,
+        release_id.as_str()
+    )?;
+    Ok(count > 0)
+}
+
+/// Where a release is now.
+pub(super) async fn placements(
+    conn: &mut Conn,
+    project_id: &str,
+    release_id: &ReleaseId,
+) -> Result<Vec<(String, i64)>, Error> {
+    crate::fetch_all!(
+        conn,
+        (String, i64),
+        "SELECT environment, since_at FROM environment_release
+         WHERE project_id = $1 AND release_id = $2",
+        project_id,
+        release_id.as_str()
+    )
+}
+
+/// Whether something is being copied into the environment right now.
+pub(super) async fn is_busy(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+) -> Result<bool, Error> {
+    let (count,) = crate::fetch_one!(
+        conn,
+        (i64,),
+        "SELECT COUNT(*) FROM promotion
+         WHERE project_id = $1 AND environment = $2 AND state = 'applying'",
+        project_id,
+        environment
+    )?;
+    Ok(count > 0)
+}
+
+/// The gate was closed.
+pub(super) async fn set_waiting(
+    conn: &mut Conn,
+    id: &PromotionId,
+    settings_version: i64,
+) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET state = 'waiting', settings_version = $2
+         WHERE id = $1 AND (state = 'requested' OR (state = 'waiting' AND settings_version <> $2))",
+        id.as_str(),
+        settings_version
+    )?;
+    Ok(updated == 1)
+}
+
+/// The gate let it through: the intent.
+pub(super) async fn set_applying(
+    conn: &mut Conn,
+    id: &PromotionId,
+    decision_id: &str,
+    settings_version: i64,
+    at: At,
+) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET state = 'applying', gate_decision_id = $2, settings_version = $3,
+                applying_at = $4
+         WHERE id = $1 AND state IN ('requested', 'waiting')",
+        id.as_str(),
+        decision_id,
+        settings_version,
+        at.0
+    )?;
+    Ok(updated == 1)
+}
+
+/// Everything was read back.
+pub(super) async fn set_applied(conn: &mut Conn, id: &PromotionId, at: At) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET state = 'applied', applied_at = $2, ended_at = $2, progress = NULL
+         WHERE id = $1 AND state = 'applying'",
+        id.as_str(),
+        at.0
+    )?;
+    Ok(updated == 1)
+}
+
+/// It ends without having been applied.
+pub(super) async fn set_ended(
+    conn: &mut Conn,
+    id: &PromotionId,
+    state: &str,
+    cause: &str,
+    at: At,
+) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET state = $2, cause = $3, ended_at = $4, progress = NULL
+         WHERE id = $1 AND state IN ('requested', 'waiting', 'applying')",
+        id.as_str(),
+        state,
+        cause,
+        at.0
+    )?;
+    Ok(updated == 1)
+}
+
+/// What of applying was seen last.
+pub(super) async fn set_progress(
+    conn: &mut Conn,
+    id: &PromotionId,
+    progress: &str,
+) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET progress = $2
+         WHERE id = $1 AND state = 'applying' AND (progress IS NULL OR progress <> $2)",
+        id.as_str(),
+        progress
+    )?;
+    Ok(updated == 1)
+}
+
+/// The environment holds this release now.
+pub(super) async fn place(conn: &mut Conn, promotion: &Promotion, at: At) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO environment_release (project_id, environment, release_id, promotion_id, since_at)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (project_id, environment)
+         DO UPDATE SET release_id = $3, promotion_id = $4, since_at = $5",
+        &promotion.project_id,
+        promotion.environment.as_str(),
+        promotion.release_id.as_str(),
+        promotion.id.as_str(),
+        at.0
+    )?;
+    Ok(())
+}
+
+/// Promotions that wait for the same environment with a release that is not newer.
+pub(super) async fn overtaken(
+    conn: &mut Conn,
+    promotion: &Promotion,
+) -> Result<Vec<String>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        (String,),
+        "SELECT p.id FROM promotion p
+         JOIN release r ON r.id = p.release_id
+         JOIN release mine ON mine.id = $3
+         WHERE p.project_id = $1 AND p.environment = $2 AND p.id <> $4
+           AND p.state IN ('requested', 'waiting') AND r.made_at <= mine.made_at",
+        &promotion.project_id,
+        promotion.environment.as_str(),
+        promotion.release_id.as_str(),
+        promotion.id.as_str()
+    )?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// A signature for an environment's reference, on its way.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct SignatureRow {
+    pub(super) id: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) signature: Option<Vec<u8>>,
+}
+
+/// The intent to sign; one a reference, whoever comes first.
+pub(super) async fn intend_signature(
+    conn: &mut Conn,
+    id: &str,
+    image_id: &str,
+    repository: &str,
+    promotion_id: &PromotionId,
+    payload: &[u8],
+    at: At,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO signature (id, image_id, repository, promotion_id, state, payload, intended_at)
+         VALUES ($1, $2, $3, $4, 'intended', $5, $6)
+         ON CONFLICT (image_id, repository) DO NOTHING",
+        id,
+        image_id,
+        repository,
+        promotion_id.as_str(),
+        payload,
+        at.0
+    )?;
+    Ok(())
+}
+
+pub(super) async fn signature_of(
+    conn: &mut Conn,
+    image_id: &str,
+    repository: &str,
+) -> Result<Option<SignatureRow>, Error> {
+    crate::fetch_optional!(
+        conn,
+        SignatureRow,
+        "SELECT id, payload, signature FROM signature WHERE image_id = $1 AND repository = $2",
+        image_id,
+        repository
+    )
+}
+
+pub(super) async fn set_signed(
+    conn: &mut Conn,
+    id: &str,
+    signature: &[u8],
+    key_id: &str,
+    at: At,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "UPDATE signature SET state = 'signed', signature = $2, key_id = $3, signed_at = $4
+         WHERE id = $1 AND state = 'intended'",
+        id,
+        signature,
+        key_id,
+        at.0
+    )?;
+    Ok(())
+}
+
+pub(super) async fn set_signature_published(
+    conn: &mut Conn,
+    id: &str,
+    manifest_digest: &str,
+    at: At,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "UPDATE signature SET state = 'published', manifest_digest = $2, published_at = $3
+         WHERE id = $1 AND state = 'signed'",
+        id,
+        manifest_digest,
+        at.0
+    )?;
+    Ok(())
+}
+
+/// Envelopes of an image's published attestations, with their predicate type.
+pub(super) async fn attestations(
+    conn: &mut Conn,
+    image_id: &str,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    crate::fetch_all!(
+        conn,
+        (String, Vec<u8>),
+        "SELECT predicate_type, envelope FROM attestation
+         WHERE image_id = $1 AND state = 'published' AND envelope IS NOT NULL ORDER BY kind",
+        image_id
+    )
+}
+
+/// A run's number, for the tag.
+pub(super) async fn run_number(conn: &mut Conn, run_id: &str) -> Result<Option<i64>, Error> {
+    let row = crate::fetch_optional!(conn, (i64,), "SELECT number FROM run WHERE id = $1", run_id)?;
+    Ok(row.map(|(number,)| number))
+}

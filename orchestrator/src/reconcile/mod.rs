@@ -1,0 +1,10 @@
+//! The machinery that runs the stages' passes.
+//!
+//! *Comes in*: stages with their pass and their bell. *Goes out*: calls of the passes.
+//! *Never*: anything about a stage but its name.
+
+mod bell;
+mod stage;
+
+pub use bell::{Bell, Gong};
+pub use stage::{Pass, Progress, Stage, run};

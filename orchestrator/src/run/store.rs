@@ -1,0 +1,467 @@
+//! All SQL of `run`.
+
+use super::gather::commit_id;
+use super::state::{Cause, Run, RunId, RunState, Trust};
+use crate::clock::At;
+use crate::db::{self, Conn};
+use crate::source::CommitInfo;
+use contract::digest::{CommitId, Digest};
+use contract::name::Name;
+
+#[derive(sqlx::FromRow)]
+struct RunRow {
+    id: String,
+    project_id: String,
+    project: String,
+    number: i64,
+    trigger_id: String,
+    attempt: i64,
+    ref_name: String,
+    commit_id: String,
+    commit_time: i64,
+    trust: String,
+    source_digest: Option<String>,
+    source_bytes: Option<i64>,
+    state: String,
+    cause: Option<String>,
+    cause_detail: Option<String>,
+    cancel_at: Option<i64>,
+    cancel_by: Option<String>,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+impl TryFrom<RunRow> for Run {
+    type Error = db::Error;
+    fn try_from(row: RunRow) -> Result<Self, db::Error> {
+        let RunRow {
+            id,
+            project_id,
+            project,
+            number,
+            trigger_id,
+            attempt,
+            ref_name,
+            commit_id,
+            commit_time,
+            trust,
+            source_digest,
+            source_bytes,
+            state,
+            cause,
+            cause_detail,
+            cancel_at,
+            cancel_by,
+            created_at,
+            started_at,
+            finished_at,
+        } = row;
+        let bad = |column| db::Error::Inconsistent {
+            table: "run",
+            column,
+            id: id.clone(),
+        };
+        let state = state_of(&state, (cause, cause_detail), started_at, finished_at)
+            .ok_or_else(|| bad("state"))?;
+        let source = match (source_digest, source_bytes) {
+            (Some(digest), Some(bytes)) => Some((
+                Digest::parse(&digest).map_err(|_| bad("source_digest"))?,
+                u64::try_from(bytes).map_err(|_| bad("source_bytes"))?,
+            )),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(bad("source_digest, source_bytes")),
+        };
+        let cancel = match (cancel_at, cancel_by) {
+            (Some(at), Some(by)) => Some((by, At(at))),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(bad("cancel_at, cancel_by")),
+        };
+        Ok(Self {
+            project: Name::parse(&project).map_err(|_| bad("project"))?,
+            commit: CommitId::parse(&commit_id).map_err(|_| bad("commit_id"))?,
+            trust: if trust == "trusted" {
+                Trust::Trusted
+            } else {
+                Trust::Untrusted
+            },
+            id: RunId::parse(&id).map_err(|_| bad("id"))?,
+            project_id,
+            number,
+            trigger_id,
+            attempt,
+            ref_name,
+            commit_time,
+            source,
+            state,
+            cancel,
+            created_at: At(created_at),
+        })
+    }
+}
+
+/// The state that these columns say together; none when no code of ours could have written them.
+fn state_of(
+    state: &str,
+    (cause, detail): (Option<String>, Option<String>),
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+) -> Option<RunState> {
+    let cause = match cause {
+        Some(word) => Some(Cause::stored(&word, detail)?),
+        None => None,
+    };
+    Some(match (state, cause, started_at, finished_at) {
+        ("waiting", None, None, None) => RunState::Waiting,
+        ("running", None, Some(at), None) => RunState::Running { started_at: At(at) },
+        ("finished", Some(cause), _, Some(at)) => RunState::Finished { cause, at: At(at) },
+        ("invalid", None, None, Some(at)) => RunState::Invalid { at: At(at) },
+        ("refused", Some(cause), None, Some(at)) => RunState::Refused { cause, at: At(at) },
+        (_, _, _, _) => return None,
+    })
+}
+
+/// A run by its id.
+pub async fn by_id(conn: &mut Conn, id: &RunId) -> Result<Option<Run>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        RunRow,
+        "SELECT r.id, r.project_id, p.name AS project, r.number, r.trigger_id, r.attempt, r.ref_name,
+                r.commit_id, r.commit_time, r.trust, r.source_digest, r.source_bytes, r.state, r.cause,
+                r.cause_detail, r.cancel_at, r.cancel_by, r.created_at, r.started_at, r.finished_at
+         FROM run r JOIN project p ON p.id = r.project_id WHERE r.id = $1",
+        id.as_str()
+    )?;
+    row.map(Run::try_from).transpose()
+}
+
+/// A run by its number in its project.
+pub async fn by_number(
+    conn: &mut Conn,
+    project: &Name,
+    number: i64,
+) -> Result<Option<Run>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        RunRow,
+        "SELECT r.id, r.project_id, p.name AS project, r.number, r.trigger_id, r.attempt, r.ref_name,
+                r.commit_id, r.commit_time, r.trust, r.source_digest, r.source_bytes, r.state, r.cause,
+                r.cause_detail, r.cancel_at, r.cancel_by, r.created_at, r.started_at, r.finished_at
+         FROM run r JOIN project p ON p.id = r.project_id WHERE p.name = $1 AND r.number = $2",
+        project.as_str(),
+        number
+    )?;
+    row.map(Run::try_from).transpose()
+}
+
+/// Runs that wait and have no steps yet, with their plans: what `step` finds.
+pub async fn without_steps(
+    conn: &mut Conn,
+    limit: i64,
+) -> Result<Vec<(RunId, String, String)>, db::Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        (String, String, String),
+        "SELECT r.id, r.project_id, r.plan FROM run r
+         WHERE r.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM step s WHERE s.run_id = r.id)
+         ORDER BY r.created_at, r.id LIMIT $1",
+        limit
+    )?;
+    rows.into_iter()
+        .map(|(id, project, plan)| {
+            let run = RunId::parse(&id).map_err(|_| db::Error::Inconsistent {
+                table: "run",
+                column: "id",
+                id: id.clone(),
+            })?;
+            Ok((run, project, plan))
+        })
+        .collect()
+}
+
+/// Who asked for the run's end, if anybody did.
+pub async fn cancel_asked(conn: &mut Conn, run: &RunId) -> Result<Option<String>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (Option<String>,),
+        "SELECT cancel_by FROM run WHERE id = $1",
+        run.as_str()
+    )?;
+    Ok(row.and_then(|(by,)| by))
+}
+
+/// A step of this run was leased: it runs. Called by `step` in the transaction of the claim.
+pub async fn started(conn: &mut Conn, run: &RunId, now: At) -> Result<(), db::Error> {
+    crate::execute!(
+        conn,
+        "UPDATE run SET state = 'running', started_at = $1 WHERE id = $2 AND state = 'waiting'",
+        now.0,
+        run.as_str()
+    )?;
+    Ok(())
+}
+
+pub(super) async fn finished(
+    conn: &mut Conn,
+    run: &RunId,
+    cause: &Cause,
+    now: At,
+) -> Result<bool, db::Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE run SET state = 'finished', cause = $1, cause_detail = $2, finished_at = $3
+         WHERE id = $4 AND state IN ('waiting', 'running')",
+        cause.word(),
+        cause.detail(),
+        now.0,
+        run.as_str()
+    )?;
+    Ok(rows == 1)
+}
+
+pub(super) async fn project_of(conn: &mut Conn, run: &RunId) -> Result<Option<String>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT project_id FROM run WHERE id = $1",
+        run.as_str()
+    )?;
+    Ok(row.map(|(id,)| id))
+}
+
+pub(super) async fn ask_cancel(
+    conn: &mut Conn,
+    run: &RunId,
+    by: &str,
+    now: At,
+) -> Result<bool, db::Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE run SET cancel_at = $1, cancel_by = $2
+         WHERE id = $3 AND cancel_at IS NULL AND state IN ('waiting', 'running')",
+        now.0,
+        by,
+        run.as_str()
+    )?;
+    Ok(rows == 1)
+}
+
+// Making ----------------------------------------------------------------------------------------
+
+/// What a run starts from: a trigger that says so.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) trigger_id: String,
+    pub(super) project_id: String,
+    pub(super) ref_name: String,
+    pub(super) commit: CommitId,
+    pub(super) trust: String,
+    /// The person that the hook is bound to.
+    pub(super) pusher_id: Option<String>,
+}
+
+type StartRow = (String, String, String, String, String, Option<String>);
+
+fn start(row: StartRow) -> Result<Start, db::Error> {
+    let (trigger_id, project_id, ref_name, commit, trust, pusher_id) = row;
+    let commit = commit_id(&commit).ok_or_else(|| db::Error::Inconsistent {
+        table: "trigger",
+        column: "commit_id",
+        id: trigger_id.clone(),
+    })?;
+    Ok(Start {
+        trigger_id,
+        project_id,
+        ref_name,
+        commit,
+        trust,
+        pusher_id,
+    })
+}
+
+/// Triggers that say start and have no run yet, oldest first.
+pub(super) async fn waiting_triggers(conn: &mut Conn, limit: i64) -> Result<Vec<Start>, db::Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        StartRow,
+        "SELECT t.id, t.project_id, t.ref_name, t.commit_id, t.trust, h.pusher_id
+         FROM trigger t JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
+         WHERE t.decision = 'start' AND t.consumed_at IS NULL ORDER BY t.decided_at, t.id LIMIT $1",
+        limit
+    )?;
+    // A trigger that cannot be read stays; it must not hold up the others.
+    Ok(rows.into_iter().filter_map(|row| start(row).ok()).collect())
+}
+
+/// What the runs of a trigger start from.
+pub(super) async fn start_of(
+    conn: &mut Conn,
+    trigger_id: &str,
+) -> Result<Option<Start>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        StartRow,
+        "SELECT t.id, t.project_id, t.ref_name, t.commit_id, t.trust, h.pusher_id
+         FROM trigger t JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
+         WHERE t.id = $1 AND t.commit_id IS NOT NULL",
+        trigger_id
+    )?;
+    row.map(start).transpose()
+}
+
+/// Marks a trigger as consumed; false when another pass was faster.
+pub(super) async fn consume_trigger(
+    conn: &mut Conn,
+    trigger_id: &str,
+    now: At,
+) -> Result<bool, db::Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE trigger SET consumed_at = $1
+         WHERE id = $2 AND decision = 'start' AND consumed_at IS NULL",
+        now.0,
+        trigger_id
+    )?;
+    Ok(rows == 1)
+}
+
+pub(super) async fn last_attempt(conn: &mut Conn, trigger_id: &str) -> Result<i64, db::Error> {
+    let (attempt,) = crate::fetch_one!(
+        conn,
+        (i64,),
+        "SELECT COALESCE(MAX(attempt), 0) FROM run WHERE trigger_id = $1",
+        trigger_id
+    )?;
+    Ok(attempt)
+}
+
+/// The project's next run number, gap-free: given back when the transaction fails.
+pub(super) async fn next_number(conn: &mut Conn, project_id: &str) -> Result<i64, db::Error> {
+    let (number,) = crate::fetch_one!(
+        conn,
+        (i64,),
+        "UPDATE project SET run_number = run_number + 1 WHERE id = $1 RETURNING run_number",
+        project_id
+    )?;
+    Ok(number)
+}
+
+/// How a new run begins.
+pub(super) enum Outcome {
+    Waiting { plan: String },
+    Invalid { complaints: String },
+    Refused { why: String },
+}
+
+impl Outcome {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Invalid { .. } => "invalid",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
+pub(super) struct NewRun<'a> {
+    pub(super) id: &'a RunId,
+    pub(super) number: i64,
+    pub(super) attempt: i64,
+    pub(super) again_of: Option<&'a RunId>,
+    pub(super) start: &'a Start,
+    pub(super) info: &'a CommitInfo,
+    pub(super) settings_version: i64,
+    pub(super) pipeline_path: &'a str,
+    pub(super) pipeline_digest: Option<&'a Digest>,
+    pub(super) source: Option<(Digest, u64)>,
+    pub(super) outcome: Outcome,
+}
+
+pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<(), db::Error> {
+    let state = new.outcome.word();
+    let (plan, complaints, cause) = match new.outcome {
+        Outcome::Waiting { plan } => (Some(plan), None, None),
+        Outcome::Invalid { complaints } => (None, Some(complaints), None),
+        Outcome::Refused { why } => (None, None, Some(Cause::Refused { why })),
+    };
+    let finished_at = plan.is_none().then_some(now.0);
+    let (digest, bytes) = new.source.unzip();
+    crate::execute!(
+        conn,
+        "INSERT INTO run (id, project_id, number, trigger_id, attempt, again_of_id, ref_name, commit_id,
+             commit_title, commit_time, author_name, author_email, committer_email, pusher_id, trust,
+             settings_version, pipeline_path, pipeline_digest, plan, complaints, source_digest,
+             source_bytes, state, cause, cause_detail, created_at, finished_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+             $20, $21, $22, $23, $24, $25, $26, $27)",
+        new.id.as_str(),
+        &new.start.project_id,
+        new.number,
+        &new.start.trigger_id,
+        new.attempt,
+        new.again_of.map(RunId::as_str),
+        &new.start.ref_name,
+        new.start.commit.as_str(),
+        &new.info.title,
+        new.info.time,
+        &new.info.author_name,
+        &new.info.author_email,
+        &new.info.committer_email,
+        &new.start.pusher_id,
+        &new.start.trust,
+        new.settings_version,
+        new.pipeline_path,
+        new.pipeline_digest.map(ToString::to_string),
+        plan,
+        complaints,
+        digest.map(|digest| digest.to_string()),
+        bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        state,
+        cause.as_ref().map(Cause::word),
+        cause.as_ref().and_then(Cause::detail),
+        now.0,
+        finished_at
+    )?;
+    Ok(())
+}
+
+/// What is wrong with an invalid run's files: each complaint with its text for people under
+/// `rendered`.
+pub async fn complaints(conn: &mut Conn, run: &RunId) -> Result<Vec<serde_json::Value>, db::Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (Option<String>,),
+        "SELECT complaints FROM run WHERE id = $1",
+        run.as_str()
+    )?;
+    let text = row
+        .and_then(|(text,)| text)
+        .unwrap_or_else(|| "[]".to_owned());
+    serde_json::from_str(&text).map_err(|_| db::Error::Inconsistent {
+        table: "run",
+        column: "complaints",
+        id: run.to_string(),
+    })
+}
+
+/// The runs of a project, newest first, from before this number.
+pub async fn recent(
+    conn: &mut Conn,
+    project_id: &str,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Run>, db::Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        RunRow,
+        "SELECT r.id, r.project_id, p.name AS project, r.number, r.trigger_id, r.attempt, r.ref_name,
+                r.commit_id, r.commit_time, r.trust, r.source_digest, r.source_bytes, r.state, r.cause,
+                r.cause_detail, r.cancel_at, r.cancel_by, r.created_at, r.started_at, r.finished_at
+         FROM run r JOIN project p ON p.id = r.project_id
+         WHERE r.project_id = $1 AND r.number < $2 ORDER BY r.number DESC LIMIT $3",
+        project_id,
+        before,
+        limit
+    )?;
+    rows.into_iter().map(Run::try_from).collect()
+}

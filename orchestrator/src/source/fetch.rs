@@ -1,0 +1,106 @@
+//! Fetching, by the `git` program: it speaks https and ssh, and reads a repository of another user,
+//! which libgit2 refuses. Nothing of this host's git configuration gets in; no hook, no other protocol,
+//! no prompt.
+
+use super::error::SourceError;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A first fetch of a large repository takes minutes.
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// What git says is for people; the end of it says why.
+const SAID_BYTES_MAX: usize = 2_000;
+/// What is kept: branches and tags. Nothing is pruned, so that a commit that was built stays readable.
+const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+
+/// Fetches branches and tags of `address` into the bare repository `into`. `config` is a file that this
+/// function writes: git's whole configuration.
+pub(super) async fn fetch(
+    project: &str,
+    into: &Path,
+    config: &Path,
+    address: &str,
+) -> Result<(), SourceError> {
+    let failed = |problem: String| SourceError::Git {
+        project: project.to_owned(),
+        problem,
+    };
+    write_config(config, into, address)
+        .map_err(|e| failed(format!("write {}: {e}", config.display())))?;
+    let mut git = tokio::process::Command::new("git");
+    git.arg("--git-dir")
+        .arg(into)
+        .args([
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+        ])
+        .args(["--no-auto-maintenance", "--end-of-options", address])
+        .args(REFSPECS)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", config)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ALLOW_PROTOCOL", "file:https:ssh")
+        .env(
+            "GIT_SSH_COMMAND",
+            "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes",
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let child = git.spawn().map_err(|e| failed(format!("start git: {e}")))?;
+    let ended = tokio::time::timeout(TIMEOUT, child.wait_with_output()).await;
+    let output = match ended {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(failed(format!("wait for git: {error}"))),
+        Err(_) => {
+            return Err(failed(format!(
+                "git did not end within {} s",
+                TIMEOUT.as_secs()
+            )));
+        }
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: String = said
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control() || *c == '\n')
+        .take(SAID_BYTES_MAX)
+        .collect();
+    Err(failed(said))
+}
+
+/// `safe.directory` for exactly the repository that is fetched, when it is one of this host; objects of
+/// others are checked as they come.
+fn write_config(config: &Path, into: &Path, address: &str) -> std::io::Result<()> {
+    let mut text = String::from(
+        "[transfer]\n\tfsckObjects = true\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n",
+    );
+    let path = address.strip_prefix("file://").unwrap_or(address);
+    let quoted = |path: &str| path.replace('\\', "\\\\").replace('"', "\\\"");
+    text.push_str("[safe]\n");
+    if path.starts_with('/') {
+        text.push_str(&format!("\tdirectory = \"{}\"\n", quoted(path)));
+        // A checkout's repository lies in its `.git`.
+        text.push_str(&format!(
+            "\tdirectory = \"{}/.git\"\n",
+            quoted(path.trim_end_matches('/'))
+        ));
+    }
+    text.push_str(&format!(
+        "\tdirectory = \"{}\"\n",
+        quoted(&into.display().to_string())
+    ));
+    std::fs::write(config, text)
+}

@@ -1,0 +1,154 @@
+//! The mirrors: one bare repository a project.
+
+use super::error::SourceError;
+use super::fetch::fetch;
+use super::read::{self, CommitInfo, FileAt};
+use super::{Archive, archive};
+use contract::digest::CommitId;
+use git2::{Repository, RepositoryInitOptions};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The mirrors of all projects. Cheap to clone.
+#[derive(Clone)]
+pub struct Mirrors {
+    root: PathBuf,
+    /// One fetch of a project at a time: two would fight for the same refs.
+    fetching: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Mirrors {
+    /// Keeps mirrors below this folder (made when needed).
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            fetching: Arc::default(),
+        }
+    }
+
+    /// Fetches branches and tags of the repository at `address` (a path or URL).
+    pub async fn fetch(&self, project: &str, address: &str) -> Result<(), SourceError> {
+        let turn = {
+            let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(fetching.entry(project.to_owned()).or_default())
+        };
+        let _turn = turn.lock().await;
+        // Made first, with no template: git fetches into a repository that is ours.
+        self.with(project, |_, _| Ok(())).await?;
+        let into = self.root.join(format!("{project}.git"));
+        let config = self.root.join(format!("{project}.gitconfig"));
+        let fetching = fetch(project, &into, &config, address);
+        crate::kill::outside("source.fetch", fetching).await
+    }
+
+    /// The commit that a ref of the mirror names; none when there is no such ref.
+    pub async fn resolve(
+        &self,
+        project: &str,
+        ref_name: &str,
+    ) -> Result<Option<CommitId>, SourceError> {
+        let ref_name = ref_name.to_owned();
+        self.with(project, move |project, repository| {
+            read::resolve(&repository, &ref_name).map_err(|source| SourceError::Open {
+                project: project.to_owned(),
+                source,
+            })
+        })
+        .await
+    }
+
+    /// What a commit says of itself; none when the mirror does not have it.
+    pub async fn commit(
+        &self,
+        project: &str,
+        commit: &CommitId,
+    ) -> Result<Option<CommitInfo>, SourceError> {
+        self.read(project, commit, read::commit).await
+    }
+
+    /// A file at a commit.
+    pub async fn file(
+        &self,
+        project: &str,
+        commit: &CommitId,
+        path: &str,
+        bytes_max: usize,
+    ) -> Result<FileAt, SourceError> {
+        let path = path.to_owned();
+        self.read(project, commit, move |repository, commit| {
+            read::file(repository, commit, &path, bytes_max)
+        })
+        .await
+    }
+
+    /// The paths that differ between two commits; none when that cannot be said (one is not here, or
+    /// too many differ).
+    pub async fn changed_paths(
+        &self,
+        project: &str,
+        before: &CommitId,
+        after: &CommitId,
+    ) -> Result<Option<Vec<String>>, SourceError> {
+        let before = before.clone();
+        self.read(project, after, move |repository, after| {
+            read::changed_paths(repository, &before, after)
+        })
+        .await
+    }
+
+    /// The source archive of a commit, or what hinders it.
+    pub async fn archive(&self, project: &str, commit: &CommitId) -> Result<Archive, SourceError> {
+        let asked = commit.clone();
+        self.with(project, move |project, repository| {
+            archive::archive(&repository, project, &asked)
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        project: &str,
+        commit: &CommitId,
+        work: impl FnOnce(&Repository, &CommitId) -> Result<T, git2::Error> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let commit = commit.clone();
+        self.with(project, move |project, repository| {
+            work(&repository, &commit).map_err(|source| SourceError::Read {
+                project: project.to_owned(),
+                commit,
+                source,
+            })
+        })
+        .await
+    }
+
+    /// libgit2 blocks, so its work has a thread of its own.
+    async fn with<T: Send + 'static>(
+        &self,
+        project: &str,
+        work: impl FnOnce(&str, Repository) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let path = self.root.join(format!("{project}.git"));
+        let project = project.to_owned();
+        let name = project.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let repository = open(&path).map_err(|source| SourceError::Open {
+                project: project.clone(),
+                source,
+            })?;
+            work(&project, repository)
+        });
+        done.await.unwrap_or(Err(SourceError::Panicked(name)))
+    }
+}
+
+fn open(path: &Path) -> Result<Repository, git2::Error> {
+    if path.exists() {
+        return Repository::open_bare(path);
+    }
+    let mut options = RepositoryInitOptions::new();
+    // No template: nothing of this host's git gets in, and above all no hook.
+    options.bare(true).mkpath(true).external_template(false);
+    Repository::init_opts(path, &options)
+}

@@ -1,0 +1,147 @@
+//! Reads a mirror at a commit, with limits.
+
+use contract::digest::CommitId;
+use git2::{ErrorCode, ObjectType, Oid, Repository};
+
+/// A title longer than this is cut: it is one line of a list.
+const TITLE_CHARS_MAX: usize = 200;
+/// Names and addresses of people.
+const PERSON_CHARS_MAX: usize = 200;
+/// More changed paths than this count as "not known", which matches every filter.
+const CHANGED_PATHS_MAX: usize = 10_000;
+
+/// What a commit says of itself: claims of whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// The first line of its message.
+    pub title: String,
+    /// The committer's time, seconds since 1970 UTC.
+    pub time: i64,
+    /// The author's name.
+    pub author_name: String,
+    /// The author's address.
+    pub author_email: String,
+    /// The committer's address.
+    pub committer_email: String,
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileAt {
+    /// A file.
+    Bytes(Vec<u8>),
+    /// Nothing.
+    Missing,
+    /// A folder, a link, a submodule.
+    NotAFile,
+    /// A file that is longer than it may be.
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+pub(super) fn resolve(
+    repository: &Repository,
+    ref_name: &str,
+) -> Result<Option<CommitId>, git2::Error> {
+    let Some(reference) = missing_is_none(repository.find_reference(ref_name))? else {
+        return Ok(None);
+    };
+    let commit = reference.peel_to_commit()?;
+    Ok(CommitId::parse(&commit.id().to_string()).ok())
+}
+
+pub(super) fn commit(
+    repository: &Repository,
+    commit: &CommitId,
+) -> Result<Option<CommitInfo>, git2::Error> {
+    let Some(found) = missing_is_none(repository.find_commit(oid(commit)?))? else {
+        return Ok(None);
+    };
+    let message = String::from_utf8_lossy(found.message_bytes()).into_owned();
+    let (author, committer) = (found.author(), found.committer());
+    let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes), PERSON_CHARS_MAX);
+    Ok(Some(CommitInfo {
+        title: shown(
+            message.trim_start().lines().next().unwrap_or(""),
+            TITLE_CHARS_MAX,
+        ),
+        time: found.time().seconds(),
+        author_name: text(author.name_bytes()),
+        author_email: text(author.email_bytes()),
+        committer_email: text(committer.email_bytes()),
+    }))
+}
+
+pub(super) fn file(
+    repository: &Repository,
+    commit: &CommitId,
+    path: &str,
+    bytes_max: usize,
+) -> Result<FileAt, git2::Error> {
+    let tree = repository.find_commit(oid(commit)?)?.tree()?;
+    let Some(entry) = missing_is_none(tree.get_path(std::path::Path::new(path)))? else {
+        return Ok(FileAt::Missing);
+    };
+    if entry.kind() != Some(ObjectType::Blob) || is_link(entry.filemode()) {
+        return Ok(FileAt::NotAFile);
+    }
+    // The header first: a huge blob is not read to find out that it is huge.
+    let (bytes, _) = repository.odb()?.read_header(entry.id())?;
+    if bytes > bytes_max {
+        return Ok(FileAt::TooLarge { bytes });
+    }
+    Ok(FileAt::Bytes(
+        repository.find_blob(entry.id())?.content().to_vec(),
+    ))
+}
+
+pub(super) fn changed_paths(
+    repository: &Repository,
+    before: &CommitId,
+    after: &CommitId,
+) -> Result<Option<Vec<String>>, git2::Error> {
+    let Some(old) = missing_is_none(repository.find_commit(oid(before)?))? else {
+        return Ok(None);
+    };
+    let new = repository.find_commit(oid(after)?)?;
+    let diff = repository.diff_tree_to_tree(Some(&old.tree()?), Some(&new.tree()?), None)?;
+    if diff.deltas().len() > CHANGED_PATHS_MAX {
+        return Ok(None);
+    }
+    let mut paths = std::collections::BTreeSet::new();
+    for delta in diff.deltas() {
+        for file in [delta.old_file(), delta.new_file()] {
+            if let Some(path) = file.path_bytes() {
+                paths.insert(String::from_utf8_lossy(path).into_owned());
+            }
+        }
+    }
+    Ok(Some(paths.into_iter().collect()))
+}
+
+pub(super) fn oid(commit: &CommitId) -> Result<Oid, git2::Error> {
+    Oid::from_str(commit.as_str())
+}
+
+/// A link is a blob to git; where it leads is nobody's business here.
+pub(super) fn is_link(filemode: i32) -> bool {
+    filemode == 0o120_000
+}
+
+fn missing_is_none<T>(result: Result<T, git2::Error>) -> Result<Option<T>, git2::Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Foreign text on one line, cut.
+fn shown(text: &str, chars_max: usize) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(chars_max)
+        .collect()
+}

@@ -1,0 +1,6 @@
+//! Harness and stories: a real orchestrator, real repositories, a worker that plays a script.
+
+pub mod crash;
+pub mod orchestrator;
+pub mod snapshot;
+pub mod worker;

@@ -1,0 +1,425 @@
+//! A whole orchestrator in this process, on its own folder and loopback ports, that can be stopped
+//! and started again in the middle of a story.
+
+use ::orchestrator::app::App;
+use ::orchestrator::clock::{Clock as _, SystemClock};
+use ::orchestrator::config::Config;
+use ::orchestrator::db::{self, Db};
+use ::orchestrator::delivery::{self, AddHook, GitBody, GitRef, Provider};
+use ::orchestrator::ground::Ground;
+use ::orchestrator::http::worker_api::Entrance;
+use ::orchestrator::id::SystemIds;
+use ::orchestrator::identity::Actor;
+use ::orchestrator::instance::{self, FirstAdmin, InitOutcome};
+use ::orchestrator::project::ProjectId;
+use ::orchestrator::run::{Cause, Run, RunState};
+use ::orchestrator::step::{Step, StepState};
+use ::orchestrator::vault::MasterKey;
+use ::orchestrator::{fleet, flow, http, reconcile, run, step};
+use anyhow::{Context as _, bail};
+use contract::name::Name;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A story never waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The project of the stories.
+const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const PROJECT: &str = "01900000-0000-7000-8000-000000000001";
+
+/// A running orchestrator with one project `shop`.
+pub struct Orchestrator {
+    app: Arc<App>,
+    entrance: SocketAddr,
+    folder: Arc<tempfile::TempDir>,
+    hook: String,
+}
+
+/// A push that is told to the hook: sent as often as needed, it is one delivery.
+pub struct Push {
+    url: String,
+    id: String,
+    body: Vec<u8>,
+}
+
+impl Push {
+    /// Sends it, signed anew; whether it was taken. `Err` is a server that does not answer.
+    pub async fn send(&self) -> Result<bool, reqwest::Error> {
+        let now = SystemClock.now().seconds();
+        let key = delivery::key_of_git(HOOK_SECRET).unwrap_or_default();
+        let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
+        let response = http
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", &self.id)
+            .header("webhook-timestamp", now.to_string())
+            .header(
+                "webhook-signature",
+                delivery::sign_git(&key, &self.id, now, &self.body),
+            )
+            .body(self.body.clone())
+            .send()
+            .await?;
+        Ok(response.status().is_success())
+    }
+}
+
+impl Orchestrator {
+    /// Makes an instance with the project `shop` and starts it.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_at(0).await
+    }
+
+    /// As [`Orchestrator::start`], with the worker entrance at this port of the loopback.
+    pub async fn start_at(port: u16) -> anyhow::Result<Self> {
+        let folder = Arc::new(tempfile::tempdir()?);
+        let config = config(folder.path(), free_port()?, port)?;
+        init(&config).await?;
+        make_repository(&folder.path().join("shop.git"))?;
+        let mut this = Self::open(config, folder, String::new()).await?;
+        this.make_project().await?;
+        this.hook = this.add_hook().await?;
+        Ok(this)
+    }
+
+    /// Stops it as SIGTERM would and starts it again on the same data and ports.
+    pub async fn restart(self) -> anyhow::Result<Self> {
+        let (folder, hook) = (Arc::clone(&self.folder), self.hook.clone());
+        let (public, worker) = (self.app.config.server.listen.port(), self.entrance.port());
+        self.stop().await;
+        Self::open(config(folder.path(), public, worker)?, folder, hook).await
+    }
+
+    /// Stops it and keeps its folder: `sallyport.toml` and all that it names.
+    pub async fn into_folder(self) -> Arc<tempfile::TempDir> {
+        let folder = Arc::clone(&self.folder);
+        self.stop().await;
+        folder
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.app.tasks.stop().cancel();
+        self.app.tasks.run_to_end().await;
+        self.app.ground.db.close().await;
+    }
+
+    /// `https://127.0.0.1:<port>` of the worker entrance.
+    pub fn entrance(&self) -> String {
+        format!("https://127.0.0.1:{}", self.entrance.port())
+    }
+
+    /// An enrolment token, as `sallyport worker token` gives it.
+    pub async fn enrolment_token(&self) -> anyhow::Result<String> {
+        let ca = &self.app.fleet.ca;
+        Ok(fleet::mint(&self.app.ground, ca, &Actor::System)
+            .await?
+            .text)
+    }
+
+    /// The worker is refused at the door from now on.
+    pub async fn revoke(&self, worker: &str) -> anyhow::Result<()> {
+        let name = Name::parse(worker)?;
+        let mut conn = self.app.ground.db.reader().await?;
+        let found = fleet::by_name(&mut conn, &name)
+            .await?
+            .context("no such worker")?;
+        drop(conn);
+        fleet::revoke(&self.app.ground, &found.id, &Actor::System).await?;
+        Ok(())
+    }
+
+    /// Commits this pipeline file and tells the hook.
+    pub async fn push(&self, pipeline: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.commit(pipeline)?.send().await?,
+            "the delivery was refused"
+        );
+        Ok(())
+    }
+
+    /// Commits this pipeline file; the hook is told by [`Push::send`].
+    pub fn commit(&self, pipeline: &str) -> anyhow::Result<Push> {
+        let commit = commit(&self.folder.path().join("shop.git"), pipeline)?;
+        let body = GitBody {
+            v: 1,
+            kind: "push".to_owned(),
+            nonce: commit.clone(),
+            pusher: Some("mara".to_owned()),
+            refs: vec![GitRef {
+                ref_name: "refs/heads/main".to_owned(),
+                before: "0".repeat(40),
+                after: commit.clone(),
+            }],
+        };
+        Ok(Push {
+            url: format!("{}/hooks/{}", self.app.config.server.public_url, self.hook),
+            id: format!("push-{commit}"),
+            body: serde_json::to_vec(&body)?,
+        })
+    }
+
+    /// Asks for the end of a run.
+    pub async fn cancel(&self, number: i64) -> anyhow::Result<()> {
+        let run = self.run(number).await?.context("no such run")?;
+        run::cancel(&self.app.ground, &run.id, &Actor::System).await?;
+        self.app.bells.step.ring();
+        Ok(())
+    }
+
+    /// A run.
+    pub async fn run(&self, number: i64) -> anyhow::Result<Option<Run>> {
+        let mut conn = self.app.ground.db.reader().await?;
+        Ok(run::by_number(&mut conn, &Name::parse("shop")?, number).await?)
+    }
+
+    /// Waits until a run has ended; why it did.
+    pub async fn ended(&self, number: i64) -> anyhow::Result<Cause> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let state = self.run(number).await?.map(|run| run.state);
+            match state {
+                Some(RunState::Finished { cause, .. } | RunState::Refused { cause, .. }) => {
+                    return Ok(cause);
+                }
+                Some(RunState::Invalid { .. }) => bail!("the run is invalid"),
+                Some(RunState::Waiting | RunState::Running { .. }) | None => {}
+            }
+            if Instant::now() > until {
+                bail!(
+                    "run {number} has not ended: {state:?} {:?}",
+                    self.steps(number).await?
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The steps of a run with their states.
+    pub async fn steps(&self, number: i64) -> anyhow::Result<Vec<(String, StepState)>> {
+        let steps = self.whole_steps(number).await?;
+        Ok(steps
+            .into_iter()
+            .map(|step| (step.name.to_string(), step.state))
+            .collect())
+    }
+
+    /// The log of a step's last lease.
+    pub async fn log(&self, number: i64, step: &str) -> anyhow::Result<String> {
+        let steps = self.whole_steps(number).await?;
+        let step = steps
+            .iter()
+            .find(|s| s.name.as_str() == step)
+            .context("no such step")?;
+        let logs = &self.app.steps.logs;
+        let slice = logs.read(&self.app.ground, &step.id, step.fence, 0).await?;
+        Ok(String::from_utf8_lossy(&slice.bytes).into_owned())
+    }
+
+    async fn whole_steps(&self, number: i64) -> anyhow::Result<Vec<Step>> {
+        let Some(run) = self.run(number).await? else {
+            return Ok(Vec::new());
+        };
+        let mut conn = self.app.ground.db.reader().await?;
+        Ok(step::list(&mut conn, &run.id).await?)
+    }
+
+    async fn open(
+        config: Config,
+        folder: Arc<tempfile::TempDir>,
+        hook: String,
+    ) -> anyhow::Result<Self> {
+        let app = App::open(config).await?;
+        for stage in flow::stages(&app) {
+            app.tasks
+                .start(stage.name, reconcile::run(stage, app.tasks.stop()));
+        }
+        http::serve::public(&app).await?;
+        let entrance = Entrance {
+            ground: app.ground.clone(),
+            keys: Arc::clone(&app.fleet),
+            hands: app.steps.clone(),
+            issuer: Arc::clone(&app.issuer),
+            bells: app.bells.clone(),
+            stop: app.tasks.stop(),
+        };
+        let worker = &app.config.worker;
+        let entrance = http::serve::workers(&app.tasks, entrance, worker.listen, &worker.names)?;
+        Ok(Self {
+            app,
+            entrance,
+            folder,
+            hook,
+        })
+    }
+
+    async fn add_hook(&self) -> anyhow::Result<String> {
+        let hook = AddHook {
+            project_id: ProjectId::parse(PROJECT)?,
+            provider: Provider::Git,
+            secret: HOOK_SECRET.to_owned().into(),
+            pusher: None,
+        };
+        let added = delivery::add_hook(&self.app.intake, &Actor::System, hook).await??;
+        Ok(added.id.to_string())
+    }
+
+    async fn make_project(&self) -> anyhow::Result<()> {
+        let git = self.folder.path().join("shop.git");
+        let settings = format!(
+            "version: 1\nproject: shop\nsource: {{ git: \"{}\" }}\n\
+             known-registries: [\"registry.example/base/*\"]\n\
+             quarantine: registry.example/quarantine/shop\n\
+             limits: {{ timeout: 1h, memory: 4GiB, parallel-steps: 4 }}\nenvironments: {{}}\n",
+            git.display()
+        );
+        let write = self.app.ground.db.write("test.project", move |conn| {
+            Box::pin(async move {
+                ::orchestrator::execute!(
+                    conn,
+                    "INSERT INTO project (id, name, created_at, settings_version, run_number, promotion_number)
+                     VALUES ($1, 'shop', 1, 1, 0, 0)",
+                    PROJECT
+                )?;
+                ::orchestrator::execute!(
+                    conn,
+                    "INSERT INTO project_settings (project_id, version, document, digest, applied_at, applied_by)
+                     VALUES ($1, 1, $2, 'd', 1, 'system')",
+                    PROJECT,
+                    settings.as_bytes()
+                )?;
+                Ok::<_, db::Error>(())
+            })
+        });
+        write.await?;
+        Ok(())
+    }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}
+
+fn config(folder: &Path, public: u16, worker: u16) -> anyhow::Result<Config> {
+    let master = folder.join("master.key");
+    if !master.exists() {
+        std::fs::write(&master, "42".repeat(32))?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&master, private)?;
+    }
+    let text = format!(
+        "[server]\npublic-url = \"http://localhost:{public}\"\nlisten = \"127.0.0.1:{public}\"\n\
+         data-dir = \"{0}/data\"\n\
+         [worker]\nlisten = \"127.0.0.1:{worker}\"\n\
+         [signer]\nsocket = \"{0}/signer.sock\"\nuid = 0\n\
+         [registry]\nname = \"registry.example\"\n\
+         [master-key]\nfile = \"{0}/master.key\"\n",
+        folder.display()
+    );
+    let path = folder.join("sallyport.toml");
+    std::fs::write(&path, text)?;
+    Ok(Config::load(&path)?)
+}
+
+async fn init(config: &Config) -> anyhow::Result<()> {
+    let data_dir = &config.server.data_dir;
+    std::fs::create_dir_all(data_dir)?;
+    let master = MasterKey::load(&config.master_key)?;
+    let clock = Arc::new(SystemClock);
+    let db = Db::open(&config.database_url()?).await?;
+    let ids = Arc::new(SystemIds::new(clock.clone()));
+    let ground = Ground { db, clock, ids };
+    let admin = FirstAdmin {
+        name: Name::parse("root")?,
+        email: None,
+        password: "correct horse battery staple".to_owned().into(),
+    };
+    let made = instance::init(&ground, config, &master, Vec::new(), admin).await?;
+    ground.db.close().await;
+    match made {
+        InitOutcome::Made(_) => Ok(()),
+        other => bail!("{other:?}"),
+    }
+}
+
+fn make_repository(path: &Path) -> anyhow::Result<()> {
+    git(
+        path.parent().context("a folder")?,
+        &["init", "-q", "--bare", "-b", "main", "shop.git"],
+    )?;
+    Ok(())
+}
+
+/// Commits onto main of a bare repository; the commit's id.
+fn commit(repository: &Path, pipeline: &str) -> anyhow::Result<String> {
+    let blob = stdin(repository, &["hash-object", "-w", "--stdin"], pipeline)?;
+    let tree = stdin(
+        repository,
+        &["mktree"],
+        &format!("100644 blob {blob}\t.sallyport.yml\n"),
+    )?;
+    let mut args = vec![
+        "commit-tree".to_owned(),
+        tree,
+        "-m".to_owned(),
+        "Sell more".to_owned(),
+    ];
+    if let Ok(tip) = git(
+        repository,
+        &["rev-parse", "-q", "--verify", "refs/heads/main"],
+    ) {
+        args.extend(["-p".to_owned(), tip]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let commit = git(repository, &args)?;
+    git(repository, &["update-ref", "refs/heads/main", &commit])?;
+    Ok(commit)
+}
+
+fn git(folder: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let mut command = command(folder, args);
+    let output = command.output()?;
+    if !output.status.success() {
+        bail!("git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn stdin(folder: &Path, args: &[&str], text: &str) -> anyhow::Result<String> {
+    let file = folder.join("stdin.tmp");
+    std::fs::write(&file, text)?;
+    let output = command(folder, args)
+        .stdin(std::fs::File::open(&file)?)
+        .output()?;
+    std::fs::remove_file(&file)?;
+    if !output.status.success() {
+        bail!("git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).args(args);
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "Mara");
+        command.env(format!("GIT_{role}_EMAIL"), "mara@shop.example");
+    }
+    command
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+}
+
+/// The data folder, for stories that look at files.
+impl Orchestrator {
+    /// `data_dir`.
+    pub fn data_dir(&self) -> PathBuf {
+        self.app.config.server.data_dir.clone()
+    }
+}

@@ -1,0 +1,228 @@
+//! The command line: one function a subcommand; exit codes 0 yes, 1 no, 2 usage, 3 could not.
+
+use crate::agent::{Agent, Keys};
+use crate::clock::SystemClock;
+use crate::config::{self, Config};
+use crate::control_plane::{ControlPlane, Said};
+use crate::engine::Engine;
+use crate::engine_host;
+use crate::identity::{self, EnrolToken, FreshKey, Identity, TOKEN_BYTES_MAX};
+use crate::lifecycle::Stopping;
+use crate::sandbox;
+use crate::spool;
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use contract::protocol::{Enrol, Isolation};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The worker of Sallyport: leases steps and runs them in sandboxed containers.
+#[derive(Parser)]
+#[command(name = "sallyport-worker", version)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trade a single-use token for this worker's certificate.
+    Enrol {
+        /// The worker's configuration.
+        #[arg(long, default_value = "worker.toml")]
+        config: PathBuf,
+        /// A file with the token.
+        #[arg(long)]
+        token_file: PathBuf,
+    },
+    /// Lease steps and work on them until asked to stop.
+    Run {
+        /// The worker's configuration.
+        #[arg(long, default_value = "worker.toml")]
+        config: PathBuf,
+    },
+    /// Root's part: run the worker's own container engine in namespaces of its own.
+    Engine {
+        /// The engine's configuration.
+        #[arg(long, default_value = "engine.toml")]
+        config: PathBuf,
+    },
+    /// The engine's inside; started by `engine` only.
+    #[command(hide = true)]
+    EngineInside {
+        /// The engine's configuration.
+        #[arg(long)]
+        config: PathBuf,
+        /// The network namespace that this must not be.
+        #[arg(long)]
+        outer_network: PathBuf,
+    },
+    /// Try every rule of the sandbox from inside a container.
+    Selftest {
+        /// The worker's configuration.
+        #[arg(long, default_value = "worker.toml")]
+        config: PathBuf,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            let usage = error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if usage { 2 } else { 0 });
+        }
+    };
+    match run(line) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(line: Line) -> anyhow::Result<ExitCode> {
+    if let Command::EngineInside {
+        config,
+        outer_network,
+    } = &line.command
+    {
+        engine_host::run_inside(&engine_host::Config::load(config)?, outer_network)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async {
+        match line.command {
+            Command::Enrol { config, token_file } => {
+                enrol(&config::load(&config)?, &token_file).await
+            }
+            Command::Run { config } => work(config::load(&config)?).await,
+            Command::Selftest { config } => selftest(&config::load(&config)?).await,
+            Command::Engine { config } => {
+                log_to_stderr();
+                engine_host::run(&engine_host::Config::load(&config)?, &config).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            // Decided above: it has no use for the runtime.
+            Command::EngineInside { .. } => Ok(ExitCode::from(2)),
+        }
+    })
+}
+
+async fn enrol(config: &Config, token_file: &Path) -> anyhow::Result<ExitCode> {
+    let folder = config.worker.identity_dir();
+    identity::refuse_if_enrolled(&folder)?;
+    let length = std::fs::metadata(token_file)
+        .with_context(|| format!("read {}", token_file.display()))?
+        .len();
+    if length > TOKEN_BYTES_MAX as u64 {
+        bail!(
+            "{} holds no enrolment token: it is too large",
+            token_file.display()
+        );
+    }
+    let text = std::fs::read_to_string(token_file)
+        .with_context(|| format!("read {}", token_file.display()))?;
+    let text = zeroize::Zeroizing::new(text);
+    let token = EnrolToken::parse(&text).with_context(|| format!("in {}", token_file.display()))?;
+    let fresh = FreshKey::make(&config.worker.name)?;
+    let enrol = Enrol {
+        token: token.credential.to_string(),
+        name: config.worker.name.clone(),
+        signing_request: fresh.signing_request.clone(),
+    };
+    match ControlPlane::enrol(&config.orchestrator.url, token.pin, &enrol).await? {
+        Said::Granted(enrolled) => {
+            fresh.store(&folder, &enrolled)?;
+            say(&format!(
+                "{} is enrolled at {}",
+                config.worker.name, enrolled.instance_id
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Said::Refused(refusal) => {
+            complain(&format!("refused: {}", refusal.message));
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+async fn work(config: Config) -> anyhow::Result<ExitCode> {
+    log_to_stderr();
+    let identity = Identity::load(&config.worker.identity_dir())?;
+    spool::clear(&config.worker.spool_dir())?;
+    let (engine, isolation) = tried(&config).await?;
+    if let Some(broken) = sandbox::broken(&isolation) {
+        complain(&format!("refusing to lease steps: {broken}"));
+        return Ok(ExitCode::from(4));
+    }
+    let stopping = Stopping::default();
+    stopping
+        .listen(config.worker.stop_grace())
+        .context("listen to signals")?;
+    let agent = Arc::new(Agent {
+        plane: ControlPlane::connect(config.orchestrator.url.clone(), &identity)?,
+        keys: Keys::of(&identity, config.worker.name.clone())?,
+        engine: engine.clone(),
+        isolation,
+        spool: config.worker.spool_dir(),
+        clock: Arc::new(SystemClock),
+        stopping: stopping.clone(),
+    });
+    let ended = agent.run(config.worker.slots.get()).await;
+    stopping.hard.cancel();
+    stopping.tasks.close();
+    stopping.tasks.wait().await;
+    engine.sweep().await?;
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn selftest(config: &Config) -> anyhow::Result<ExitCode> {
+    let (_, isolation) = tried(config).await?;
+    say(&format!("level {}", isolation.level));
+    for rule in &isolation.rules {
+        let word = if rule.held { "held" } else { "BROKEN" };
+        say(&format!("{:<20} {word:<7} {}", rule.rule, rule.seen));
+    }
+    let held = sandbox::broken(&isolation).is_none();
+    Ok(ExitCode::from(u8::from(!held)))
+}
+
+/// Connects, ends what an earlier process left, and tries the sandbox.
+async fn tried(config: &Config) -> anyhow::Result<(Engine, Isolation)> {
+    let engine = Engine::connect(&config.engine, config.worker.name.as_str()).await?;
+    let swept = engine.sweep().await?;
+    if swept > 0 {
+        tracing::info!(swept, "containers of an earlier process were ended");
+    }
+    let isolation = sandbox::selftest(&engine).await?;
+    Ok((engine, isolation))
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let format = tracing_subscriber::fmt().with_env_filter(filter);
+    let format = format.with_writer(std::io::stderr);
+    // A second subscriber cannot be set; then the first goes on.
+    let _ = format.try_init();
+}
+
+/// The one writer of what people asked for.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The one writer of what went wrong.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

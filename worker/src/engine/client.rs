@@ -1,0 +1,168 @@
+//! The connection to the engine and what is known about it.
+
+use super::config::Config;
+use super::state::{EngineError, OWN_LABEL, POD_PROGRAM};
+use bollard::Docker;
+use bollard::query_parameters::{CreateImageOptionsBuilder, PruneBuildOptionsBuilder};
+use contract::digest::Digest;
+use futures::StreamExt as _;
+use tokio_util::task::TaskTracker;
+
+/// Until an answer begins; uploads of a work area count as well.
+const ANSWER_TIMEOUT_SECS: u64 = 600;
+
+/// One container engine. Clones are the same.
+#[derive(Clone)]
+pub struct Engine {
+    docker: Docker,
+    name: String,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Connects; `name` (the worker's) marks what is ours.
+    pub async fn connect(config: &Config, name: &str) -> Result<Self, EngineError> {
+        let socket = config.socket.display().to_string();
+        let failed = |source| EngineError::Connect {
+            socket: socket.clone(),
+            source,
+        };
+        let docker =
+            Docker::connect_with_unix(&socket, ANSWER_TIMEOUT_SECS, bollard::API_DEFAULT_VERSION)
+                .map_err(failed)?;
+        let docker = docker.negotiate_version().await.map_err(failed)?;
+        Ok(Self {
+            docker,
+            name: name.to_owned(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// The engine's own API.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The value of our label.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Owns what reads containers' output.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// How containers are held apart here, for `builder.id`.
+    pub async fn level(&self) -> Result<String, EngineError> {
+        let info = self
+            .docker
+            .info()
+            .await
+            .map_err(|source| EngineError::call("ask the engine about itself", source))?;
+        let options = info.security_options.unwrap_or_default();
+        let has = |name: &str| options.iter().any(|option| option.contains(name));
+        let runtime = info.default_runtime.unwrap_or_else(|| "runc".to_owned());
+        let suffix = if has("name=rootless") {
+            "-rootless"
+        } else if has("name=userns") {
+            "-userns"
+        } else {
+            ""
+        };
+        Ok(format!("docker-{runtime}{suffix}"))
+    }
+
+    /// The uid and gid that root has inside, as the engine's own host counts them. An engine with
+    /// user namespaces says so by the name of its folder, `<uid>.<gid>`.
+    pub async fn root_inside(&self) -> Result<(u64, u64), EngineError> {
+        let info = self
+            .docker
+            .info()
+            .await
+            .map_err(|source| EngineError::call("ask the engine about itself", source))?;
+        Ok(owner_of_folder(&info.docker_root_dir.unwrap_or_default()))
+    }
+
+    /// The image of the pod's own program, made when it is missing.
+    pub async fn pod_image(&self) -> Result<String, EngineError> {
+        let digest = Digest::of(POD_PROGRAM).hex();
+        let (repository, tag) = ("sallyport-pod.local/pod", &digest[..16]);
+        let name = format!("{repository}:{tag}");
+        if self.docker.inspect_image(&name).await.is_ok() {
+            return Ok(name);
+        }
+        let tar =
+            pod_tar().map_err(|source| EngineError::file("pack the pod's program", source))?;
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(repository)
+            .tag(tag)
+            .build();
+        let mut said = std::pin::pin!(self.docker.create_image(
+            Some(options),
+            Some(bollard::body_full(tar.into())),
+            None
+        ));
+        while let Some(info) = said.next().await {
+            info.map_err(|source| EngineError::call("make the pod's image", source))?;
+        }
+        Ok(name)
+    }
+
+    /// Forgets everything that builds left behind, so that none can influence a later one.
+    pub async fn prune_builds(&self) {
+        let options = PruneBuildOptionsBuilder::default().all(true).build();
+        if let Err(error) = self.docker.prune_build(Some(options)).await {
+            tracing::warn!(%error, "what builds left behind was not removed");
+        }
+    }
+
+    /// The label filter for what is ours.
+    pub(super) fn own(&self) -> std::collections::HashMap<String, Vec<String>> {
+        [(
+            "label".to_owned(),
+            vec![format!("{OWN_LABEL}={}", self.name)],
+        )]
+        .into()
+    }
+}
+
+fn owner_of_folder(folder: &str) -> (u64, u64) {
+    let last = folder.trim_end_matches('/').rsplit('/').next();
+    last.and_then(|last| last.split_once('.'))
+        .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
+        .unwrap_or((0, 0))
+}
+
+/// A file system with nothing but the program, and the folders that are mounted over.
+fn pod_tar() -> std::io::Result<Vec<u8>> {
+    let mut out = tar::Builder::new(Vec::new());
+    for folder in ["tmp", "work"] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        out.append_data(&mut header, folder, std::io::empty())?;
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o755);
+    header.set_size(POD_PROGRAM.len() as u64);
+    out.append_data(&mut header, "sallyport-pod", POD_PROGRAM)?;
+    out.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_with_user_namespaces_names_its_folder_after_its_root() {
+        assert_eq!(
+            owner_of_folder("/var/lib/docker/100000.100000"),
+            (100_000, 100_000)
+        );
+        assert_eq!(owner_of_folder("/var/lib/docker"), (0, 0));
+        assert_eq!(owner_of_folder("/srv/engine.d/"), (0, 0));
+    }
+}

@@ -1,0 +1,19 @@
+//! The one container engine that a worker drives.
+//!
+//! *Comes in*: a socket.
+//! *Goes out*: [`Engine`]: images by digest, sweeping, facts about the engine.
+//! *Owns*: the label by which our containers, volumes and images are known.
+//! *Never*: another's containers; a tag pulled; a right kept; an engine of the host when the
+//! operator gave us our own.
+//! *Before / After*: `config` / `sandbox`, `image`.
+
+mod client;
+mod config;
+mod pull;
+mod state;
+mod sweep;
+
+pub use client::Engine;
+pub use config::Config;
+pub use pull::ImageStart;
+pub use state::{EngineError, LEASE_LABEL, OWN_LABEL, POD_PROGRAM};

@@ -1,0 +1,32 @@
+//! One engine a data folder: the inside holds the lock as long as it lives, also when the outside was
+//! killed and the engine is still ending its containers.
+
+use super::{Config, EngineHostError, file_error};
+use nix::fcntl::{Flock, FlockArg};
+use std::time::Duration;
+
+/// An engine that was told to stop is gone by then, or the kernel has ended it.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits for a predecessor to end and takes its place.
+pub(super) fn take(config: &Config) -> Result<Flock<std::fs::File>, EngineHostError> {
+    let path = config.data_dir.join("engine.lock");
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(file_error("open", &path))?;
+    for _ in 0..(PATIENCE.as_millis() / LOOK.as_millis()) {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, _)) => file = back,
+        }
+        std::thread::sleep(LOOK);
+    }
+    let shown = config.data_dir.display();
+    Err(EngineHostError::Refused(format!(
+        "another engine works with {shown}"
+    )))
+}

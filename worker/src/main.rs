@@ -1,0 +1,5 @@
+//! `sallyport-worker`.
+
+fn main() -> std::process::ExitCode {
+    worker::cli::main()
+}

@@ -1,0 +1,297 @@
+//! The containers of one step that share a networkless namespace and a work area.
+
+use super::container::Running;
+use super::owned::give_to_step;
+use super::policy;
+use super::state::{Container, STEP_USER, SandboxError, Sink};
+use crate::engine::{Engine, EngineError, LEASE_LABEL, OWN_LABEL};
+use bollard::exec::StartExecOptions;
+use bollard::models::{ExecConfig, ExecInspectResponse};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, StartContainerOptions,
+    UploadToContainerOptionsBuilder,
+};
+use contract::name::Name;
+use contract::protocol::{ReadyProbe, Resources};
+use futures::{Stream, StreamExt as _};
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+
+/// What a pod is made for.
+#[derive(Debug, Clone)]
+pub struct PodSpec {
+    /// The step.
+    pub step_id: String,
+    /// The lease's fence.
+    pub fence: i64,
+    /// The names by which its containers meet.
+    pub hosts: Vec<Name>,
+    /// What they may use.
+    pub resources: Resources,
+}
+
+/// A pod. It is removed by [`Pod::remove`] or, at the latest, with its lease.
+pub struct Pod {
+    engine: Engine,
+    holder: String,
+    volume: String,
+    resources: Resources,
+    labels: HashMap<String, String>,
+    step_id: String,
+    fence: i64,
+}
+
+impl Pod {
+    /// Makes the namespace and the work area.
+    pub async fn create(engine: &Engine, spec: PodSpec) -> Result<Self, SandboxError> {
+        let docker = engine.docker();
+        let labels = HashMap::from([
+            (OWN_LABEL.to_owned(), engine.name().to_owned()),
+            (
+                LEASE_LABEL.to_owned(),
+                format!("{}/{}", spec.step_id, spec.fence),
+            ),
+        ]);
+        let image = engine.pod_image().await?;
+        let volume = policy::work_area("", &spec.resources, &labels);
+        let volume = docker
+            .create_volume(bollard::models::VolumeCreateRequest {
+                name: None,
+                ..volume
+            })
+            .await
+            .map_err(|source| EngineError::call("make the work area", source))?
+            .name;
+        let body = policy::holder(&image, &volume, &spec.hosts, &labels);
+        let holder = create(engine, body).await?;
+        docker
+            .start_container(&holder, None::<StartContainerOptions>)
+            .await
+            .map_err(|source| EngineError::call("start the pod", source))?;
+        Ok(Self {
+            engine: engine.clone(),
+            holder,
+            volume,
+            resources: spec.resources,
+            labels,
+            step_id: spec.step_id,
+            fence: spec.fence,
+        })
+    }
+
+    /// Unpacks a tar below `folder` (which is made), everything the step user's.
+    pub async fn put_file(&self, folder: &str, archive: &Path) -> Result<(), SandboxError> {
+        let folders = bytes::Bytes::from(folder_tar(folder)?);
+        self.upload("/work", futures::stream::iter([Ok(folders)]))
+            .await?;
+        let owned = archive.with_extension("owned.tar");
+        let (from, to) = (archive.to_owned(), owned.clone());
+        tokio::task::spawn_blocking(move || {
+            let from = std::io::BufReader::new(std::fs::File::open(from)?);
+            give_to_step(from, std::io::BufWriter::new(std::fs::File::create(to)?))
+        })
+        .await
+        .map_err(std::io::Error::other)
+        .and_then(|given| given)
+        .map_err(|source| EngineError::file("fill the work area", source))?;
+        let file = tokio::fs::File::open(&owned)
+            .await
+            .map_err(|source| EngineError::file("fill the work area", source))?;
+        let body = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024);
+        self.upload(folder, body).await?;
+        // Only disk space is at stake: the lease's folder goes as a whole.
+        let _ = tokio::fs::remove_file(&owned).await;
+        Ok(())
+    }
+
+    /// Writes a folder of the work area into a file, as a tar, at most `limit` bytes.
+    pub async fn take_file(
+        &self,
+        folder: &str,
+        into: &Path,
+        limit: u64,
+    ) -> Result<(), SandboxError> {
+        let file = |source| EngineError::file("read the work area", source);
+        let mut out = tokio::fs::File::create(into).await.map_err(file)?;
+        let options = DownloadFromContainerOptionsBuilder::default()
+            .path(folder)
+            .build();
+        let mut stream = std::pin::pin!(
+            self.engine
+                .docker()
+                .download_from_container(&self.holder, Some(options))
+        );
+        let mut length = 0;
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|source| EngineError::call("read the work area", source))?;
+            length += piece.len() as u64;
+            if length > limit {
+                return Err(SandboxError::TooMuch(limit));
+            }
+            out.write_all(&piece).await.map_err(file)?;
+        }
+        out.flush().await.map_err(file)?;
+        Ok(())
+    }
+
+    /// Starts a container in the pod; what it prints goes into `sink` from its first byte on.
+    pub async fn start(&self, wish: Container, sink: Sink) -> Result<Running, SandboxError> {
+        let own = self.engine.image_start(&wish.image).await?.volumes;
+        let body = policy::container(
+            &wish,
+            &self.holder,
+            &self.volume,
+            &own,
+            &self.resources,
+            &self.labels,
+        )?;
+        let id = create(&self.engine, body).await?;
+        Running::start(&self.engine, id, sink).await
+    }
+
+    /// Returns when the question is answered with yes; asks for ever.
+    pub async fn until_ready(
+        &self,
+        probe: &ReadyProbe,
+        every: Duration,
+    ) -> Result<(), SandboxError> {
+        let command = question(probe)?;
+        loop {
+            // The program asks until it is answered; only a pod that is not well lets it end so.
+            if self.exec(&command).await? == Some(0) {
+                return Ok(());
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Removes the pod with everything in it: a lease has one pod at a time.
+    pub async fn remove(self) -> Result<(), SandboxError> {
+        self.engine.sweep_lease(&self.step_id, self.fence).await?;
+        Ok(())
+    }
+
+    async fn exec(&self, command: &[String]) -> Result<Option<i64>, SandboxError> {
+        let docker = self.engine.docker();
+        let failed = |source| EngineError::call("ask for readiness", source);
+        let config = ExecConfig {
+            cmd: Some(command.to_vec()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            user: Some(format!("{STEP_USER}:{STEP_USER}")),
+            privileged: Some(false),
+            ..ExecConfig::default()
+        };
+        let exec = docker
+            .create_exec(&self.holder, config)
+            .await
+            .map_err(failed)?
+            .id;
+        let started = docker
+            .start_exec(&exec, None::<StartExecOptions>)
+            .await
+            .map_err(failed)?;
+        if let bollard::exec::StartExecResults::Attached { mut output, .. } = started {
+            while let Some(piece) = output.next().await {
+                piece.map_err(failed)?;
+            }
+        }
+        let ExecInspectResponse { exit_code, .. } =
+            docker.inspect_exec(&exec).await.map_err(failed)?;
+        Ok(exit_code)
+    }
+
+    async fn upload(
+        &self,
+        folder: &str,
+        tar: impl Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static,
+    ) -> Result<(), SandboxError> {
+        let options = UploadToContainerOptionsBuilder::default()
+            .path(folder)
+            .build();
+        self.engine
+            .docker()
+            .upload_to_container(&self.holder, Some(options), bollard::body_try_stream(tar))
+            .await
+            .map_err(|source| EngineError::call("fill the work area", source))?;
+        Ok(())
+    }
+
+    pub(super) fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    pub(super) fn volume(&self) -> &str {
+        &self.volume
+    }
+}
+
+pub(super) async fn create(
+    engine: &Engine,
+    body: bollard::models::ContainerCreateBody,
+) -> Result<String, SandboxError> {
+    let options = CreateContainerOptionsBuilder::default().build();
+    let created = engine
+        .docker()
+        .create_container(Some(options), body)
+        .await
+        .map_err(|source| EngineError::call("make a container", source))?;
+    Ok(created.id)
+}
+
+/// A tar with the folders down to `folder` below `/work`, the step user's.
+fn folder_tar(folder: &str) -> Result<Vec<u8>, SandboxError> {
+    let below = folder
+        .strip_prefix("/work/")
+        .ok_or_else(|| SandboxError::NotAllowed(format!("{folder} is not in the work area")))?;
+    let mut out = tar::Builder::new(Vec::new());
+    let mut path = String::new();
+    let mut append = |path: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_uid(u64::from(STEP_USER));
+        header.set_gid(u64::from(STEP_USER));
+        header.set_size(0);
+        out.append_data(&mut header, path, std::io::empty())
+    };
+    for part in below.split('/') {
+        path.push_str(part);
+        append(&path).map_err(|source| EngineError::file("fill the work area", source))?;
+        path.push('/');
+    }
+    let tar = out.into_inner();
+    Ok(tar.map_err(|source| EngineError::file("fill the work area", source))?)
+}
+
+/// The pod program's words for a question.
+fn question(probe: &ReadyProbe) -> Result<Vec<String>, SandboxError> {
+    let strange = |text: &str| {
+        SandboxError::NotAllowed(format!(
+            "{text} as a readiness question: wanted http://<name>:<port>/<path>"
+        ))
+    };
+    let words = match probe {
+        ReadyProbe::Tcp { port } => vec!["ready-tcp".to_owned(), port.to_string()],
+        ReadyProbe::Http { url } => {
+            let parsed = reqwest::Url::parse(url).map_err(|_| strange(url))?;
+            let host = parsed.host_str().filter(|_| parsed.scheme() == "http");
+            let (Some(host), Some(port)) = (host, parsed.port_or_known_default()) else {
+                return Err(strange(url));
+            };
+            let query = parsed.query().map(|q| format!("?{q}")).unwrap_or_default();
+            vec![
+                "ready-http".to_owned(),
+                host.to_owned(),
+                port.to_string(),
+                format!("{}{query}", parsed.path()),
+            ]
+        }
+        ReadyProbe::Unsupported => return Err(strange("an unknown kind")),
+    };
+    let mut command = vec!["/sallyport-pod".to_owned()];
+    command.extend(words);
+    Ok(command)
+}

@@ -1,0 +1,103 @@
+//! A `scan` step: the SBOM of an image and the secrets in its layers. The image is never run: its
+//! bytes are fetched blob by blob, each hash checked, and handed to the tools as files.
+
+use super::analyze::{gitleaks, judge, scratch};
+use super::bench::{Bench, REGISTRY_PAUSE, REGISTRY_TRIES, Stop, chain};
+use super::tool::{self, Call};
+use crate::image::{FetchError, Layout, fetch};
+use crate::scan::layers;
+use contract::image::ImageRef;
+use contract::protocol::{Outcome, Tool};
+
+pub(super) async fn scan(
+    bench: &mut Bench<'_>,
+    image: &ImageRef,
+    sbom: &Tool,
+    secrets: &Tool,
+) -> Result<Outcome, Stop> {
+    bench.log.section("Fetch");
+    bench.log.line(&format!("image {image}"));
+    let layout = fetched(bench, image).await?;
+    bench.log.line(&format!(
+        "{} blobs, {} bytes, every hash checked",
+        layout.blobs, layout.bytes
+    ));
+    bench.pull(&sbom.image).await?;
+    let pod = bench.pod(&[]).await?;
+    let archive = bench.folder.join("layout.tar");
+    blocking({
+        let (layout, archive) = (layout.clone(), archive.clone());
+        move || layout.pack(&archive)
+    })
+    .await?;
+    pod.put_file("/work/image", &archive).await?;
+    tool::run(bench, &pod, sbom, syft()).await?;
+    pod.remove().await?;
+
+    bench.pull(&secrets.image).await?;
+    let pod = bench.pod(&[]).await?;
+    let files = bench.folder.join("layers.tar");
+    let told = blocking({
+        let (layout, files) = (layout.clone(), files.clone());
+        let limit = bench.job.resources.work_bytes;
+        move || layers::unpack(&layout, &files, limit)
+    })
+    .await?;
+    bench.log.line(&format!(
+        "{} files of {} layers, {} entries passed over",
+        told.files, told.layers, told.passed_over
+    ));
+    pod.put_file("/work/layers", &files).await?;
+    let artifact = format!("sarif/{}.sarif", secrets.name);
+    tool::run(bench, &pod, secrets, gitleaks(artifact, "/work/layers")).await?;
+    Ok(judge(&bench.claims.tools))
+}
+
+async fn fetched(bench: &Bench<'_>, image: &ImageRef) -> Result<Layout, Stop> {
+    bench.lease.phase("fetching image");
+    let folder = bench.folder.join("layout");
+    for left in (0..REGISTRY_TRIES).rev() {
+        let token = bench.right(&image.repository, false).await?;
+        let fetched = tokio::select! {
+            () = bench.lease.work().cancelled() => return Err(Stop::Ended),
+            fetched = fetch(image, &token, &folder) => fetched,
+        };
+        match fetched {
+            Ok(layout) => return Ok(layout),
+            Err(error) if left == 0 || !error.may_help_to_repeat() => {
+                return Err(Stop::Infrastructure(format!("registry: {}", chain(&error))));
+            }
+            Err(error) => bench.log.line(&format!("{}; trying again", chain(&error))),
+        }
+        bench.pause(REGISTRY_PAUSE).await?;
+    }
+    Err(Stop::Infrastructure(format!("registry: {image}")))
+}
+
+fn syft() -> Call {
+    let mut env = scratch();
+    env.insert("SYFT_CHECK_FOR_APP_UPDATE".to_owned(), "false".to_owned());
+    let command = [
+        "/usr/bin/syft",
+        "scan",
+        "oci-dir:/work/image",
+        "--output",
+        "cyclonedx-json",
+        "--quiet",
+    ];
+    Call {
+        command: command.map(str::to_owned).to_vec(),
+        env,
+        good: &[0],
+        artifact: "sbom/cyclonedx.json".to_owned(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
+) -> Result<T, Stop> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Stop::Infrastructure(error.to_string()))?
+        .map_err(|error| Stop::Failed(chain(&error)))
+}

@@ -1,0 +1,204 @@
+//! A `test` step: the built image itself, started as it would be in earnest, its services, and a
+//! probe against it. They meet on loopback and nothing else exists there.
+
+use super::bench::{Bench, Stop, outcome, why};
+use super::{keep, run};
+use crate::sandbox::{Container, Pod, Running, Sink, WorkArea};
+use contract::image::ImageRef;
+use contract::name::Name;
+use contract::protocol::{Outcome, Ready, Service};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Readiness is asked this often.
+const READY_EVERY: Duration = Duration::from_millis(100);
+/// Of the image under test and of each service this much output is shown, the last of it.
+const OUTPUT_BYTES_KEPT: usize = 1024 * 1024;
+
+/// What is asked for.
+pub(super) struct Wish {
+    pub(super) image: ImageRef,
+    pub(super) name: Name,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) ready: Ready,
+    pub(super) services: Vec<Service>,
+    pub(super) probe: ImageRef,
+    pub(super) command: Vec<String>,
+}
+
+/// A container that runs beside the probe.
+struct Beside {
+    name: Name,
+    running: Running,
+    output: Arc<Mutex<VecDeque<u8>>>,
+}
+
+pub(super) async fn test(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome, Stop> {
+    bench.log.section("Prepare");
+    bench.pull(&wish.image).await?;
+    bench.pull(&wish.probe).await?;
+    for service in &wish.services {
+        bench.pull(&service.image).await?;
+    }
+    let mut hosts = vec![wish.name.clone()];
+    hosts.extend(wish.services.iter().map(|service| service.name.clone()));
+    let pod = bench.pod_with_source(&hosts).await?;
+    let mut beside = Vec::new();
+    let ended = probe(bench, &pod, wish, &mut beside).await;
+    show(bench, &mut beside).await;
+    let ended = ended?;
+    if let Outcome::Passed | Outcome::Failed { .. } = ended {
+        keep::keep(bench, &pod).await?;
+    }
+    Ok(ended)
+}
+
+async fn probe(
+    bench: &mut Bench<'_>,
+    pod: &Pod,
+    wish: &Wish,
+    beside: &mut Vec<Beside>,
+) -> Result<Outcome, Stop> {
+    for service in &wish.services {
+        bench.log.section(&format!("Start {}", service.name));
+        let config = bench.engine.image_start(&service.image).await?;
+        let mut env = config.env;
+        env.extend(service.env.clone());
+        let container = Container {
+            image: service.image.clone(),
+            command: config.command,
+            env,
+            workdir: config.workdir,
+            user: Some(service.user),
+            writable: service.writable.clone(),
+            work: WorkArea::None,
+        };
+        beside.push(start(bench, pod, &service.name, container).await?);
+        if let Some(failed) = ready(bench, pod, beside, &service.ready).await? {
+            return Ok(failed);
+        }
+    }
+    bench.log.section(&format!("Start {}", wish.name));
+    let config = bench.engine.image_start(&wish.image).await?;
+    let mut env = config.env;
+    env.extend(wish.env.clone());
+    let container = Container {
+        image: wish.image.clone(),
+        command: config.command,
+        env,
+        workdir: config.workdir,
+        user: config.user,
+        writable: Vec::new(),
+        work: WorkArea::None,
+    };
+    beside.push(start(bench, pod, &wish.name, container).await?);
+    if let Some(failed) = ready(bench, pod, beside, &wish.ready).await? {
+        return Ok(failed);
+    }
+    bench.log.section(&run::title(&wish.command));
+    bench.lease.phase("testing");
+    let container = Container {
+        image: wish.probe.clone(),
+        command: wish.command.clone(),
+        env: bench.environment(),
+        workdir: "/work/src".to_owned(),
+        user: None,
+        writable: Vec::new(),
+        work: WorkArea::Writable,
+    };
+    let sink = bench.into_log();
+    let ended = bench.run(pod, container, sink).await?;
+    bench.log.line(&format!("ended: {}", why(&ended)));
+    Ok(outcome(&ended))
+}
+
+async fn start(
+    bench: &mut Bench<'_>,
+    pod: &Pod,
+    name: &Name,
+    container: Container,
+) -> Result<Beside, Stop> {
+    if container.command.is_empty() {
+        return Err(Stop::Failed(format!(
+            "the image of {name} says nothing to start: it has neither ENTRYPOINT nor CMD"
+        )));
+    }
+    bench.log.line(&container.command.join(" "));
+    let output = Arc::new(Mutex::new(VecDeque::new()));
+    let now = bench.clock.now_micros();
+    let running = pod.start(container, last_of(output.clone())).await?;
+    bench.claims.started_at.get_or_insert(now);
+    Ok(Beside {
+        name: name.clone(),
+        running,
+        output,
+    })
+}
+
+/// Waits until the newest container is ready; else says how the step ends.
+async fn ready(
+    bench: &Bench<'_>,
+    pod: &Pod,
+    beside: &mut [Beside],
+    ready: &Ready,
+) -> Result<Option<Outcome>, Stop> {
+    bench.lease.phase("waiting for readiness");
+    let Some(newest) = beside.last_mut() else {
+        return Ok(None);
+    };
+    let began = Instant::now();
+    let within = Duration::from_millis(ready.within_ms);
+    let failed = |reason: String, exit_code| {
+        bench.log.line(&reason);
+        Ok(Some(Outcome::Failed { reason, exit_code }))
+    };
+    let asking = pod.until_ready(&ready.probe, READY_EVERY);
+    tokio::select! {
+        () = bench.lease.work().cancelled() => Err(Stop::Ended),
+        ended = newest.running.wait() => {
+            let ended = ended?;
+            failed(
+                format!("{} ended before it was ready: {}", newest.name, why(&ended)),
+                ended.exit_code,
+            )
+        }
+        () = tokio::time::sleep(within) => failed(
+            format!("{} was not ready within {} ms", newest.name, ready.within_ms),
+            None,
+        ),
+        asked = asking => {
+            asked?;
+            let took = began.elapsed().as_millis();
+            bench.log.line(&format!("{} is ready after {took} ms", newest.name));
+            Ok(None)
+        }
+    }
+}
+
+/// Ends what runs beside and appends what it printed, each in a section of its own.
+async fn show(bench: &Bench<'_>, beside: &mut [Beside]) {
+    for one in beside.iter_mut().rev() {
+        if let Err(error) = one.running.end().await {
+            bench.log.line(&super::bench::chain(&error));
+        }
+    }
+    for one in beside {
+        bench.log.section(&format!("Output of {}", one.name));
+        let output =
+            std::mem::take(&mut *one.output.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut stream = bench.log.stream();
+        stream.write(&Vec::from(output));
+    }
+}
+
+/// Keeps the last of what is printed.
+fn last_of(output: Arc<Mutex<VecDeque<u8>>>) -> Sink {
+    Box::new(move |_, bytes| {
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.extend(bytes);
+        let over = output.len().saturating_sub(OUTPUT_BYTES_KEPT);
+        output.drain(..over);
+    })
+}

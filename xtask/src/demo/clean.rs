@@ -1,0 +1,158 @@
+//! `cargo demo --clean`: takes away what killed demos left, by their ledgers.
+
+use super::ledger::{Entry, Ledger, MARK, Process};
+use crate::program;
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long what was asked to end may take.
+const END: Duration = Duration::from_secs(15);
+/// How long removing a control group may take after its last process died.
+const GROUPS: Duration = Duration::from_secs(10);
+
+/// Takes away everything of demos whose own process is gone.
+pub(crate) fn clean(kept: &Path) -> Result<()> {
+    let ledgers = Ledger::all(kept)?;
+    if ledgers.is_empty() {
+        println!("Nothing to clean: no demo was left on this machine.");
+    }
+    for ledger in ledgers {
+        if ledger.entry.owner.lives() {
+            println!(
+                "{} still runs (process {}); left alone.",
+                ledger.entry.name, ledger.entry.owner.pid
+            );
+            continue;
+        }
+        println!("Cleaning up after {}", ledger.entry.name);
+        sweep(&ledger.entry)?;
+        ledger.close()?;
+    }
+    Ok(())
+}
+
+/// Ends and removes everything of one demo. Safe to repeat, and in any state.
+pub(crate) fn sweep(entry: &Entry) -> Result<()> {
+    end_processes(entry)?;
+    end_group(&entry.cgroup)?;
+    unmount_below(&[&entry.folder, &entry.engine_data])?;
+    if program::succeeds("ip", ["netns", "pids", &entry.namespace]) {
+        program::quiet(Command::new("ip").args(["netns", "delete", &entry.namespace]))?;
+    }
+    if Path::new("/sys/class/net").join(&entry.bridge).exists() {
+        program::quiet(Command::new("ip").args(["link", "delete", &entry.bridge]))?;
+    }
+    if entry.folder.exists() {
+        std::fs::remove_dir_all(&entry.folder)
+            .with_context(|| format!("remove {}", entry.folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Ends what carries the demo's mark: first with a word, then without.
+fn end_processes(entry: &Entry) -> Result<()> {
+    let mut seen: Vec<Process> = entry
+        .processes
+        .iter()
+        .map(|(_, process)| *process)
+        .collect();
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        seen.extend(marked(&entry.name)?);
+        seen.retain(|process| process.lives());
+        for process in &seen {
+            kill(Pid::from_raw(process.pid), signal).ok();
+        }
+        let deadline = Instant::now() + END;
+        while seen.iter().any(|process| process.lives()) && Instant::now() < deadline {
+            std::thread::sleep(super::program::LOOK);
+        }
+    }
+    match seen.iter().find(|process| process.lives()) {
+        Some(process) => bail!("process {} does not end", process.pid),
+        None => Ok(()),
+    }
+}
+
+/// Every process with the demo's mark in its environment.
+fn marked(name: &str) -> Result<Vec<Process>> {
+    let mark = format!("{MARK}={name}");
+    let own = i32::try_from(std::process::id()).context("a process number")?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("list processes")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let is_marked = environment
+            .split(|byte| *byte == 0)
+            .any(|word| word == mark.as_bytes());
+        if is_marked && pid != own {
+            found.extend(Process::of(pid));
+        }
+    }
+    Ok(found)
+}
+
+/// Ends every process in a control group (containers carry no mark) and removes the group in every hierarchy.
+fn end_group(name: &str) -> Result<()> {
+    let deadline = Instant::now() + GROUPS;
+    loop {
+        let groups = groups(name);
+        if groups.is_empty() {
+            return Ok(());
+        }
+        for group in &groups {
+            let members = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            for pid in members.lines().filter_map(|line| line.parse::<i32>().ok()) {
+                kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+            }
+            // The kernel refuses while somebody is still inside; the next turn tries again.
+            std::fs::remove_dir(group).ok();
+        }
+        if Instant::now() > deadline {
+            bail!("control group {} cannot be removed", groups[0].display());
+        }
+        std::thread::sleep(super::program::LOOK);
+    }
+}
+
+/// The group and all below it in every hierarchy, the deepest first.
+fn groups(name: &str) -> Vec<PathBuf> {
+    let mut roots = vec![PathBuf::from("/sys/fs/cgroup").join(name)];
+    if let Ok(hierarchies) = std::fs::read_dir("/sys/fs/cgroup") {
+        roots.extend(hierarchies.flatten().map(|entry| entry.path().join(name)));
+    }
+    let mut found = Vec::new();
+    while let Some(folder) = roots.pop() {
+        if !folder.is_dir() || found.contains(&folder) {
+            continue;
+        }
+        let below = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        roots.extend(below.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        found.push(folder);
+    }
+    found.sort_by_key(|folder| std::cmp::Reverse(folder.components().count()));
+    found
+}
+
+/// Unmounts everything below some folders, the latest mount first.
+fn unmount_below(folders: &[&Path]) -> Result<()> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").context("list mounts")?;
+    for line in mounts.lines().rev() {
+        let Some(point) = line.split_whitespace().nth(4) else {
+            continue;
+        };
+        if folders
+            .iter()
+            .any(|folder| Path::new(point).starts_with(folder))
+        {
+            nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH)
+                .with_context(|| format!("unmount {point}"))?;
+        }
+    }
+    Ok(())
+}

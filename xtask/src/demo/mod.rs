@@ -1,0 +1,20 @@
+//! `cargo demo`: the whole way on one machine, for a person to click through or, with `--check`, with no person.
+//!
+//! *Comes in*: a machine with Rust and Debian's archive. *Goes out*: a running Sallyport with a sample project, or a verdict.
+//! *Owns*: one folder that is kept (`place::kept`) and one folder a run, both written down in the run's ledger.
+//! *Never*: a process, namespace, mount or cgroup that is not in the ledger before it exists.
+
+mod check;
+mod clean;
+mod house;
+mod ledger;
+mod people;
+mod place;
+mod program;
+mod run;
+mod sample;
+mod start;
+mod verify;
+mod watch;
+
+pub(crate) use run::{Options, run};

@@ -1,0 +1,89 @@
+//! The recipe: which images there are, and the cache that makes them once.
+
+use super::layer::{EPOCH, Tree};
+use super::oci::{Blobs, Built, Start, image};
+use super::{rootfs, wheel};
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Raised when the way images are written changes, so that no cache is taken for the new way's result.
+const WRITER: u32 = 1;
+
+/// Gives every image, from the cache or made now, and the folder with their blobs.
+pub(crate) fn build_all(cache: &Path) -> Result<(Vec<Built>, PathBuf)> {
+    let folder = cache.join("images").join(&recipe_hash()[..16]);
+    let index = folder.join("images.json");
+    if let Ok(bytes) = std::fs::read(&index) {
+        let images = serde_json::from_slice(&bytes).context("read the list of cached images")?;
+        return Ok((images, folder));
+    }
+    let blobs = Blobs::open(&folder)?;
+    let mut images = base_images(cache, &blobs)?;
+    images.extend(tool_images(cache, &blobs)?);
+    // The list is written last and whole: a cache without it is made again.
+    let unfinished = folder.join("images.json.new");
+    std::fs::write(&unfinished, serde_json::to_vec_pretty(&images)?)?;
+    std::fs::rename(&unfinished, &index)?;
+    Ok((images, folder))
+}
+
+/// `base/python` (Debian and Python) and `base/python-dev` (and pip, and pytest), which shares its first layer.
+fn base_images(cache: &Path, blobs: &Blobs) -> Result<Vec<Built>> {
+    let scratch = tempfile::Builder::new()
+        .prefix("sallyport-rootfs-")
+        .tempdir_in(cache)?;
+    let trees = rootfs::make(scratch.path())?;
+    let runtime = trees.runtime.layer()?;
+    let development = trees.development.difference(&trees.runtime).layer()?;
+    let start = Start {
+        entrypoint: &[],
+        command: &["python3"],
+    };
+    Ok(vec![
+        image(blobs, "base/python", &[&runtime], &start)?,
+        image(blobs, "base/python-dev", &[&runtime, &development], &start)?,
+    ])
+}
+
+/// One image a tool: nothing but its static program.
+fn tool_images(cache: &Path, blobs: &Blobs) -> Result<Vec<Built>> {
+    let lock = wheel::Lock::read()?;
+    let mut images = Vec::new();
+    for tool in lock.of("tool") {
+        let inside = tool
+            .program
+            .as_deref()
+            .context("a tool without a program in the lock")?;
+        let name = inside.rsplit('/').next().unwrap_or(inside);
+        let program = wheel::extract(&wheel::download(tool, &cache.join("wheels"))?, inside)?;
+        let path = format!("usr/bin/{name}");
+        let mut tree = Tree::default();
+        tree.add_folder("tmp", 0o1777);
+        tree.add_file(&path, 0o755, program);
+        let entrypoint = format!("/{path}");
+        let start = Start {
+            entrypoint: &[&entrypoint],
+            command: &[],
+        };
+        images.push(image(
+            blobs,
+            &format!("tools/{name}"),
+            &[&tree.layer()?],
+            &start,
+        )?);
+    }
+    Ok(images)
+}
+
+fn recipe_hash() -> String {
+    let recipe = format!(
+        "{WRITER} {EPOCH} {:?} {:?} {:?} {:?} {}",
+        rootfs::RUNTIME,
+        rootfs::DEVELOPMENT,
+        rootfs::SOURCES,
+        rootfs::EXCLUDED,
+        wheel::LOCK
+    );
+    hex::encode(Sha256::digest(recipe))
+}

@@ -1,0 +1,62 @@
+//! `cargo demo`, `cargo ci` and friends: the two commands that prove the whole on one machine.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod ci;
+mod demo;
+mod registry;
+mod curl;
+mod images;
+mod needs;
+mod postgres;
+mod program;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo",
+    bin_name = "cargo",
+    about = "What a developer runs in this repository"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that has to hold before a change lands, one stage after the other.
+    Ci(ci::Options),
+    /// The whole way on this machine: a push becomes an approved promotion.
+    Demo(demo::Options),
+    /// Makes the base and tool images in a cache folder and prints their digests.
+    Images {
+        /// The folder that keeps them.
+        cache: std::path::PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Ci(options) => ci::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Images { cache } => print_images(&cache),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            // 3 is "could not find out" (docs: exit codes); everything else is a plain no.
+            ExitCode::from(if error.is::<needs::Missing>() { 3 } else { 1 })
+        }
+    }
+}
+
+fn print_images(cache: &std::path::Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(cache)?;
+    let (images, _) = images::build_all(cache)?;
+    for image in images {
+        println!("{}@{}", image.name, image.digest);
+    }
+    Ok(())
+}
