@@ -14,6 +14,28 @@ const SAID_BYTES_MAX: usize = 2_000;
 /// What is kept: branches and tags. Nothing is pruned, so that a commit that was built stays readable.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 
+/// Takes away locks that a git left which was killed with its host: none that lives holds one for longer
+/// than a fetch may take, and git itself would refuse that mirror for ever.
+fn sweep_locks(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(is) = entry.metadata() else { continue };
+        if is.is_dir() {
+            // Objects are written under names of their own, never under a lock, and are many.
+            if path.file_name().is_none_or(|name| name != "objects") {
+                sweep_locks(&path);
+            }
+        } else if path.extension().is_some_and(|end| end == "lock")
+            && is
+                .modified()
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > TIMEOUT))
+        {
+            tracing::warn!(lock = %path.display(), "took away a lock that a killed git left");
+            drop(std::fs::remove_file(&path));
+        }
+    }
+}
+
 /// Fetches branches and tags of `address` into the bare repository `into`. `config` is a file that this
 /// function writes: git's whole configuration.
 pub(super) async fn fetch(
@@ -26,6 +48,7 @@ pub(super) async fn fetch(
         project: project.to_owned(),
         problem,
     };
+    sweep_locks(into);
     write_config(config, into, address)
         .map_err(|e| failed(format!("write {}: {e}", config.display())))?;
     let mut git = tokio::process::Command::new("git");

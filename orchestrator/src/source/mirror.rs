@@ -16,6 +16,8 @@ pub struct Mirrors {
     root: PathBuf,
     /// One fetch of a project at a time: two would fight for the same refs.
     fetching: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    /// One mirror is made at a time.
+    making: Arc<Mutex<()>>,
 }
 
 impl Mirrors {
@@ -24,6 +26,7 @@ impl Mirrors {
         Self {
             root: root.to_owned(),
             fetching: Arc::default(),
+            making: Arc::default(),
         }
     }
 
@@ -131,9 +134,9 @@ impl Mirrors {
     ) -> Result<T, SourceError> {
         let path = self.root.join(format!("{project}.git"));
         let project = project.to_owned();
-        let name = project.clone();
+        let (name, making) = (project.clone(), Arc::clone(&self.making));
         let done = tokio::task::spawn_blocking(move || {
-            let repository = open(&path).map_err(|source| SourceError::Open {
+            let repository = open(&path, &making).map_err(|source| SourceError::Open {
                 project: project.clone(),
                 source,
             })?;
@@ -143,12 +146,40 @@ impl Mirrors {
     }
 }
 
-fn open(path: &Path) -> Result<Repository, git2::Error> {
+/// Opens a mirror, made when there is none yet: beside its place and then renamed, so that a process
+/// that dies in the middle leaves no half a mirror, which would be refused for ever. `making` is held
+/// meanwhile; a data folder belongs to one process.
+fn open(path: &Path, making: &Mutex<()>) -> Result<Repository, git2::Error> {
+    let io = |error: std::io::Error| git2::Error::from_str(&error.to_string());
+    let _one = making.lock().unwrap_or_else(PoisonError::into_inner);
     if path.exists() {
         return Repository::open_bare(path);
+    }
+    let unfinished = path.with_extension("unfinished");
+    match std::fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        Ok(()) | Err(_) => {}
     }
     let mut options = RepositoryInitOptions::new();
     // No template: nothing of this host's git gets in, and above all no hook.
     options.bare(true).mkpath(true).external_template(false);
-    Repository::init_opts(path, &options)
+    drop(Repository::init_opts(&unfinished, &options)?);
+    std::fs::rename(&unfinished, path).map_err(io)?;
+    Repository::open_bare(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_died_while_it_made_a_mirror_hinders_no_later_one() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("shop.unfinished")).unwrap();
+        std::fs::write(root.path().join("shop.unfinished/HEAD"), "ref: ref").unwrap();
+        let mirrors = Mirrors::new(root.path());
+        let found = mirrors.resolve("shop", "refs/heads/main").await.unwrap();
+        assert_eq!(found, None);
+        assert!(root.path().join("shop.git/HEAD").is_file());
+    }
 }
