@@ -3,7 +3,7 @@
 //! *Comes in*: bytes. *Goes out*: the same bytes by digest.
 //! *Owns*: `data_dir/blobs/sha256/aa/bb/<hex>`.
 //! *Never*: a name, a database row, a room.
-//! A row that names a blob is committed after the blob is durable; orphans are swept.
+//! *Before / After*: nothing / rooms whose rows name a blob, committed after the blob is durable.
 
 mod folder;
 

@@ -1,5 +1,11 @@
-//! The command line: `sallyport <command>`. It speaks the API; only `init`, `migrate`,
-//! `check-config`, `backup` and `restore` touch the store (DECISIONS 13).
+//! The command line: `sallyport <command>`.
+//!
+//! *Comes in*: words, files, standard input. *Goes out*: calls of the API, and an exit code that is
+//! the answer ([`exit`]).
+//! *Owns*: what is printed.
+//! *Never*: the store of a running server (only `init` and `serve` open it, under its lock file); a
+//! secret as an argument.
+//! *Before / After*: a shell / `http::api`; `serve` and `signer run` start the processes themselves.
 
 mod advisories;
 mod client;

@@ -3,6 +3,7 @@
 //! *Comes in*: SQL from `store.rs` files. *Goes out*: rows.
 //! *Owns*: connections, transactions, migrations.
 //! *Never*: a room's SQL; a transaction that is open while the outside world is called.
+//! *Before / After*: `migrations/` / every `store.rs`.
 
 mod conn;
 mod error;

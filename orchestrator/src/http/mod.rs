@@ -1,7 +1,9 @@
 //! The entrances: pages, API and hooks; workers; `admin.sock`.
 //!
 //! *Comes in*: requests. *Goes out*: one call into a room each, and its answer.
+//! *Owns*: the URL table (`router.rs`), the words of refusals (`problem.rs`).
 //! *Never*: SQL; a decision; an inner error's text to a client.
+//! *Before / After*: people, forges, workers / every room.
 
 pub mod api;
 pub mod extract;

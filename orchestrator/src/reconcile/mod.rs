@@ -1,7 +1,9 @@
 //! The machinery that runs the stages' passes.
 //!
 //! *Comes in*: stages with their pass and their bell. *Goes out*: calls of the passes.
+//! *Owns*: when a pass runs.
 //! *Never*: anything about a stage but its name.
+//! *Before / After*: `lifecycle` / `flow`, which names the stages.
 
 mod bell;
 mod stage;

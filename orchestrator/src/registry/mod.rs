@@ -3,7 +3,7 @@
 //! *Comes in*: repositories, digests, bytes. *Goes out*: the bytes that the registry holds; short tokens.
 //! *Owns*: nothing.
 //! *Never*: a room; trust in what the registry says of a digest: bytes are hashed here (P5).
-//! A hand: `image`, `attestation` and `promotion` use it, `http` hands out its tokens.
+//! *Before / After*: nothing / `image`, `attestation` and `promotion`; `http` hands out its tokens.
 
 mod attach;
 mod client;

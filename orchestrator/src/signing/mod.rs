@@ -5,7 +5,8 @@
 //! *Goes out*: signatures, each once in the signer's own journal; public keys.
 //! *Owns*: the signer's folder: `keys/`, `journal`. Keys of the server lie in `data_dir/keys/`.
 //! *Never*: a room; a database; a private key outside the process that made it.
-//! A hand: `attestation` and `promotion` ask it for signatures, `init` makes the server's keys with it.
+//! *Before / After*: `vault` / `attestation` and `promotion`, which ask it for signatures; `init`
+//! records its public keys.
 
 mod client;
 mod journal;

@@ -5,6 +5,7 @@
 //! *Owns*: `data_dir/mirrors/<project id>.git`.
 //! *Never*: a room; a working tree; a hook or filter of a repository; unbounded reading: what lies in
 //! a repository is an outsider's.
+//! *Before / After*: nothing / `trigger`, `run`.
 
 mod archive;
 mod error;

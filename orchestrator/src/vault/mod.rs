@@ -4,7 +4,7 @@
 //! *Goes out*: sealed bytes, and the clear ones again for who holds the same purpose and context.
 //! *Owns*: nothing; who seals stores.
 //! *Never*: a room; a master key on a command line, in a log or in an error.
-//! A hand: `signing` keeps its keys, `project` its hook secrets with it.
+//! *Before / After*: nothing / `signing` and `instance` keep keys with it, `delivery` hook secrets.
 
 mod master;
 mod seal;

@@ -8,6 +8,7 @@
 //! *Comes in*: `[engine-host]` of worker.toml. *Goes out*: a Unix socket that speaks the engine's API.
 //! *Owns*: its data and run folders, its cgroup.
 //! *Never*: the host's engine or its networks; a route to the host.
+//! *Before / After*: `config` / `engine`, which speaks through its socket.
 
 mod cgroup;
 mod config;

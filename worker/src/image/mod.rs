@@ -2,6 +2,7 @@
 //!
 //! *Comes in*: an image by digest and a right for its repository; a Dockerfile and its context.
 //! *Goes out*: [`Layout`], every blob checked; a pushed digest, which is a claim.
+//! *Owns*: the layout's folder.
 //! *Never*: a tag trusted; a blob used before its hash is known; a right kept.
 //! *Before / After*: `engine` / `step`, `scan`.
 

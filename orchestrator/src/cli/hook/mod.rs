@@ -1,4 +1,10 @@
 //! `sallyport hook add`, `sallyport hook install`, and what an installed hook runs.
+//!
+//! *Comes in*: a project, a secret; in an installed hook, what was pushed.
+//! *Goes out*: calls of the API; deliveries, signed anew at each try.
+//! *Owns*: the post-receive hook and the spool in the bare repository.
+//! *Never*: a push that waits longer than one short try; a delivery dropped before it was taken.
+//! *Before / After*: git's post-receive / `http::hooks`.
 
 mod deliver;
 mod install;

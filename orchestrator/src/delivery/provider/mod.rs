@@ -1,7 +1,9 @@
 //! What each provider's signature is over, and where it stands. Pure: headers, bytes, keys.
 //!
 //! *Comes in*: a request's headers and raw bytes, the keys of its hook. *Goes out*: which key signed.
+//! *Owns*: how each provider's secret becomes a key.
 //! *Never*: a body that is parsed; a comparison whose time depends on a secret.
+//! *Before / After*: `http::extract` / `delivery::signed`.
 
 mod git;
 mod github;

@@ -2,7 +2,9 @@
 //!
 //! *Comes in*: a caller and a document. *Goes out*: one call into a room, and its answer or a
 //! [`Problem`](super::Problem).
+//! *Owns*: the shapes of its documents and the codes of its problems (docs/api.md).
 //! *Never*: a page; a handler that a page shares.
+//! *Before / After*: `extract` / the room that is asked.
 
 pub mod hooks;
 pub mod projects;

@@ -1,7 +1,9 @@
 //! What a handler must hold before it runs: who is asking.
 //!
 //! *Comes in*: a request's head. *Goes out*: [`ApiCaller`], [`SignedIn`], [`Signed`].
+//! *Owns*: cookies and bearer tokens as they stand in a request.
 //! *Never*: a decision about what they may do: that is the handler's question to the caller.
+//! *Before / After*: `middleware` / `api`, `pages`, `hooks`.
 
 mod caller;
 mod signed_body;

@@ -2,7 +2,9 @@
 //!
 //! *Comes in*: requests. *Goes out*: the same, or a refusal; answers with the headers that browsers
 //! obey.
+//! *Owns*: the content security policy.
 //! *Never*: who is asking; a room.
+//! *Before / After*: the listener / `extract`.
 
 mod headers;
 mod host;

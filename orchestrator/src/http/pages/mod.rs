@@ -1,7 +1,9 @@
 //! The pages that people see: server-rendered, readable without scripts.
 //!
 //! *Comes in*: a session and a path. *Goes out*: HTML in the one design (`web/`).
+//! *Owns*: `web/` and what a page shows of a room's words.
 //! *Never*: SQL; a decision; a secret; anything inline that the CSP would have to allow.
+//! *Before / After*: `extract` / the room that is asked.
 
 mod environments;
 mod error;

@@ -2,7 +2,9 @@
 //!
 //! *Comes in*: the worker protocol's messages (`contract::protocol`). *Goes out*: one call into
 //! `fleet` or `step` each, and its answer or a `Refusal`.
+//! *Owns*: which certificate speaks for which lease.
 //! *Never*: an answer without a client certificate, but to enrol; a page; plain http.
+//! *Before / After*: a worker's `control_plane` / `fleet`, `step`.
 
 pub mod artifact;
 pub mod claim;

@@ -1,0 +1,9 @@
+//! Tidy: the house's rules, read from its own text. Nothing is built or started here.
+
+mod crates;
+mod examples;
+mod links;
+mod rooms;
+mod signs;
+mod sql;
+mod text;
