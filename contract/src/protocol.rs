@@ -428,8 +428,6 @@ pub struct ImageClaim {
     pub name: Name,
     /// Where it lies and what the engine said its digest is.
     pub image: ImageRef,
-    /// The base images that the build named.
-    pub bases: Vec<ImageRef>,
 }
 
 /// How one tool ended.

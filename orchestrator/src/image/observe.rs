@@ -6,6 +6,7 @@ use crate::ground::Ground;
 use crate::kill::outside;
 use crate::registry::{Manifest, Registry, RegistryError, children};
 use crate::run::{PlannedStep, PlannedWork};
+use contract::image::ImageRef;
 use contract::protocol::{ImageClaim, Report};
 use serde::Deserialize;
 
@@ -20,13 +21,23 @@ pub(super) enum Looked {
     Refused(RefusalReason, String),
 }
 
-/// The one image that the step may have pushed, by its own plan.
-pub(super) fn the_claim(waiting: &Waiting) -> Result<ImageClaim, String> {
+/// The one image that a step may have pushed.
+pub(super) struct Expected {
+    claim: ImageClaim,
+    /// What its Dockerfile names at the commit, as the plan holds it: a worker is not asked.
+    bases: Vec<ImageRef>,
+}
+
+/// Holds the worker's claim against the plan.
+pub(super) fn the_claim(waiting: &Waiting) -> Result<Expected, String> {
     let report: Report =
         serde_json::from_str(&waiting.report).map_err(|e| format!("the report: {e}"))?;
     let planned: PlannedStep =
         serde_json::from_str(&waiting.work).map_err(|e| format!("the plan: {e}"))?;
-    let PlannedWork::Build { repository, .. } = planned.work else {
+    let PlannedWork::Build {
+        repository, bases, ..
+    } = planned.work
+    else {
         return Err("not a build".to_owned());
     };
     let [claim] = <[ImageClaim; 1]>::try_from(report.images)
@@ -43,7 +54,7 @@ pub(super) fn the_claim(waiting: &Waiting) -> Result<ImageClaim, String> {
             claim.image.repository
         ));
     }
-    Ok(claim)
+    Ok(Expected { claim, bases })
 }
 
 /// Reads manifest and configuration by digest. `Err` is "could not find out".
@@ -51,8 +62,9 @@ pub(super) async fn look(
     ground: &Ground,
     registry: &Registry,
     waiting: &Waiting,
-    claim: ImageClaim,
+    expected: Expected,
 ) -> Result<Looked, RegistryError> {
+    let Expected { claim, bases } = expected;
     let (repository, digest) = (&claim.image.repository, &claim.image.digest);
     let manifest = match outside("image.observe", registry.manifest(repository, digest)).await {
         Ok(Some(manifest)) => manifest,
@@ -78,7 +90,7 @@ pub(super) async fn look(
             manifest: manifest.bytes,
             image_bytes,
             platforms,
-            bases: claim.bases,
+            bases,
             observed_at: ground.now().0,
         }))),
         Err(error) if error.is_transient() => Err(error),

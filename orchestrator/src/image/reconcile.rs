@@ -53,7 +53,7 @@ async fn observe(
 ) -> Result<Progress, ImageError> {
     let looked = match the_claim(waiting) {
         Err(detail) => Looked::Refused(RefusalReason::WrongClaim, detail),
-        Ok(claim) => match look(ground, registry, waiting, claim).await {
+        Ok(expected) => match look(ground, registry, waiting, expected).await {
             Ok(looked) => looked,
             Err(source) => {
                 let patient = ground.now().since(At(waiting.reported_at)) < REGISTRY_PATIENCE;

@@ -40,7 +40,7 @@ pub struct Image {
     pub image_bytes: i64,
     /// `linux/amd64`, …
     pub platforms: Vec<String>,
-    /// The images that its Dockerfile named.
+    /// The images that its Dockerfile named, by the plan.
     pub bases: Vec<ImageRef>,
     /// When it was read (µs since 1970 UTC).
     pub observed_at: i64,

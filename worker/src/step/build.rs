@@ -53,7 +53,7 @@ pub(super) async fn build(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome,
     }
     let tag = format!("{}-{}", bench.job.step_id, bench.job.fence);
     let name = format!("{}:{tag}", wish.repository);
-    let ended = made(bench, wish, &prepared, &context, &tag, bases).await;
+    let ended = made(bench, wish, &prepared, &context, &tag).await;
     image::forget(bench.engine, &name).await;
     ended
 }
@@ -64,7 +64,6 @@ async fn made(
     prepared: &Prepared,
     context: &std::path::Path,
     tag: &str,
-    bases: Vec<ImageRef>,
 ) -> Result<Outcome, Stop> {
     bench.lease.phase("building");
     bench.claims.started_at = Some(bench.clock.now_micros());
@@ -99,7 +98,6 @@ async fn made(
     bench.claims.images.push(ImageClaim {
         name: bench.job.step.clone(),
         image,
-        bases,
     });
     Ok(Outcome::Passed)
 }
