@@ -6,8 +6,9 @@ use crate::ground::Ground;
 use crate::kill::outside;
 use crate::registry::{Manifest, Registry, RegistryError, children};
 use crate::run::{PlannedStep, PlannedWork};
-use contract::image::ImageRef;
+use contract::image::{ImageRef, Repository};
 use contract::protocol::{ImageClaim, Report};
+use contract::settings::Environment;
 use serde::Deserialize;
 
 /// An image's configuration: some hold long histories, none a megabyte.
@@ -57,14 +58,22 @@ pub(super) fn the_claim(waiting: &Waiting) -> Result<Expected, String> {
     Ok(Expected { claim, bases })
 }
 
-/// Reads manifest and configuration by digest. `Err` is "could not find out".
+/// Tries the build's right at the doors of the environments, then reads manifest and configuration by
+/// digest. `Err` is "could not find out".
 pub(super) async fn look(
     ground: &Ground,
     registry: &Registry,
     waiting: &Waiting,
     expected: Expected,
+    environments: &[Environment],
 ) -> Result<Looked, RegistryError> {
     let Expected { claim, bases } = expected;
+    if let Some(open) = opened(registry, &claim, environments).await? {
+        let detail = format!(
+            "{open} can be written to with the right of a build: let the registry accept tokens of this instance only"
+        );
+        return Ok(Looked::Refused(RefusalReason::OpenRegistry, detail));
+    }
     let (repository, digest) = (&claim.image.repository, &claim.image.digest);
     let manifest = match outside("image.observe", registry.manifest(repository, digest)).await {
         Ok(Some(manifest)) => manifest,
@@ -99,6 +108,27 @@ pub(super) async fn look(
             error.to_string(),
         )),
     }
+}
+
+/// An environment's repository into which the build's own right could have written; none when the
+/// registry keeps them apart.
+async fn opened(
+    registry: &Registry,
+    claim: &ImageClaim,
+    environments: &[Environment],
+) -> Result<Option<Repository>, RegistryError> {
+    for environment in environments {
+        let Ok(target) = environment.repository.join(&claim.name) else {
+            continue;
+        };
+        if registry
+            .lets_write(&claim.image.repository, &target)
+            .await?
+        {
+            return Ok(Some(target));
+        }
+    }
+    Ok(None)
 }
 
 /// Size and platforms, from the manifest and its configuration.

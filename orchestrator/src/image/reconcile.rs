@@ -7,6 +7,7 @@ use crate::audit::{self, Record};
 use crate::clock::At;
 use crate::ground::Ground;
 use crate::identity::Actor;
+use crate::project;
 use crate::reconcile::Progress;
 use crate::registry::Registry;
 use std::time::Duration;
@@ -51,9 +52,13 @@ async fn observe(
     registry: &Registry,
     waiting: &Waiting,
 ) -> Result<Progress, ImageError> {
+    let mut conn = ground.db.reader().await?;
+    let settings = project::current_settings(&mut conn, &waiting.project_id).await?;
+    drop(conn);
+    let environments = settings.map_or_else(Vec::new, |version| version.settings.environments);
     let looked = match the_claim(waiting) {
         Err(detail) => Looked::Refused(RefusalReason::WrongClaim, detail),
-        Ok(expected) => match look(ground, registry, waiting, expected).await {
+        Ok(expected) => match look(ground, registry, waiting, expected, &environments).await {
             Ok(looked) => looked,
             Err(source) => {
                 let patient = ground.now().since(At(waiting.reported_at)) < REGISTRY_PATIENCE;

@@ -57,6 +57,8 @@ pub enum RefusalReason {
     WrongClaim,
     /// It is no image that is understood.
     NotAnImage,
+    /// The registry would let the right that the build had write into an environment as well (P7).
+    OpenRegistry,
     /// The registry could not be asked in time: nothing is known.
     Infrastructure,
 }
@@ -69,6 +71,7 @@ impl RefusalReason {
             Self::Missing => "missing",
             Self::WrongClaim => "wrong-claim",
             Self::NotAnImage => "not-an-image",
+            Self::OpenRegistry => "open-registry",
             Self::Infrastructure => "infrastructure",
         }
     }
@@ -79,6 +82,7 @@ impl RefusalReason {
             Self::Missing,
             Self::WrongClaim,
             Self::NotAnImage,
+            Self::OpenRegistry,
             Self::Infrastructure,
         ]
         .into_iter()

@@ -268,6 +268,34 @@ impl Registry {
         }
     }
 
+    /// Whether the registry would let a right to push to `held` also write into `other`: then its
+    /// tokens are worth nothing. An upload that it lets begin is given up at once.
+    pub async fn lets_write(
+        &self,
+        held: &Repository,
+        other: &Repository,
+    ) -> Result<bool, RegistryError> {
+        const OPERATION: &str = "try another's right";
+        let what = other.to_string();
+        let access = [Access::push(held.path())];
+        let request = self.request(Method::POST, other, "blobs/uploads/", &access);
+        let call = outside("registry.try-write", self.send(OPERATION, &what, request));
+        let response = call.await?;
+        match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(false),
+            StatusCode::ACCEPTED => {
+                if let Ok(url) = self.upload_url(&response, &what) {
+                    let token = self.token(&[Access::push(other.path())]);
+                    let given_up = self.http.delete(url).bearer_auth(token);
+                    // What stays behind is an empty upload, which the registry sweeps.
+                    drop(self.send(OPERATION, &what, given_up).await);
+                }
+                Ok(true)
+            }
+            other => Err(status(OPERATION, &what, other)),
+        }
+    }
+
     async fn manifest_at(
         &self,
         repository: &Repository,
