@@ -3,4 +3,5 @@
 pub mod crash;
 pub mod orchestrator;
 pub mod snapshot;
+pub mod visitor;
 pub mod worker;

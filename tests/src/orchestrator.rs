@@ -1,6 +1,7 @@
 //! A whole orchestrator in this process, on its own folder and loopback ports, that can be stopped
 //! and started again in the middle of a story.
 
+use crate::visitor::Visitor;
 use ::orchestrator::app::App;
 use ::orchestrator::clock::{Clock as _, SystemClock};
 use ::orchestrator::config::Config;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The project of the stories.
 const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const PASSWORD: &str = "correct horse battery staple";
 const PROJECT: &str = "01900000-0000-7000-8000-000000000001";
 
 /// A running orchestrator with one project `shop`.
@@ -110,6 +112,12 @@ impl Orchestrator {
     /// `https://127.0.0.1:<port>` of the worker entrance.
     pub fn entrance(&self) -> String {
         format!("https://127.0.0.1:{}", self.entrance.port())
+    }
+
+    /// The administrator, signed in.
+    pub async fn visitor(&self) -> anyhow::Result<Visitor> {
+        let base = self.app.config.server.public_url.to_string();
+        Visitor::sign_in(base.trim_end_matches('/'), "root", PASSWORD).await
     }
 
     /// An enrolment token, as `sallyport worker token` gives it.
@@ -337,7 +345,7 @@ async fn init(config: &Config) -> anyhow::Result<()> {
     let admin = FirstAdmin {
         name: Name::parse("root")?,
         email: None,
-        password: "correct horse battery staple".to_owned().into(),
+        password: PASSWORD.to_owned().into(),
     };
     let made = instance::init(&ground, config, &master, Vec::new(), admin).await?;
     ground.db.close().await;

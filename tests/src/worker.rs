@@ -173,12 +173,22 @@ impl ScriptedWorker {
 
     /// Prints a piece of log.
     pub async fn prints(&self, job: &Job, log: &mut Log, text: &str) -> Result<LogAnswer, Refused> {
+        self.prints_bytes(job, log, text.as_bytes()).await
+    }
+
+    /// As [`ScriptedWorker::prints`], whatever the bytes are.
+    pub async fn prints_bytes(
+        &self,
+        job: &Job,
+        log: &mut Log,
+        bytes: &[u8],
+    ) -> Result<LogAnswer, Refused> {
         let offset = log.bytes.len();
-        log.bytes.extend_from_slice(text.as_bytes());
+        log.bytes.extend_from_slice(bytes);
         let sha256 = Digest::of(&log.bytes).hex();
         let path = format!("log/{}?offset={offset}&sha256={sha256}", log.sequence);
         let response = self
-            .send(Method::PUT, &lease(job, &path), text.into())
+            .send(Method::PUT, &lease(job, &path), bytes.to_vec())
             .await?;
         log.sequence += 1;
         response.json().await.map_err(broken)

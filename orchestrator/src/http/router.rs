@@ -148,6 +148,10 @@ fn people() -> Router<Arc<App>> {
             "/projects/{project}/runs/{number}/steps/{step}/events",
             get(pages::events),
         )
+        .route(
+            "/projects/{project}/runs/{number}/steps/{step}/log",
+            get(pages::raw),
+        )
         .route("/projects/{project}/environments", get(pages::environments))
         .route(
             "/projects/{project}/environments/{environment}",

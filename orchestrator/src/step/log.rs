@@ -223,11 +223,15 @@ impl Logs {
         })
     }
 
-    /// The durable end of a log.
+    /// The durable end of a log: chunks are appended without a gap, so the last one tells it.
     pub async fn end(&self, ground: &Ground, step: &StepId, fence: i64) -> Result<LogEnd, Error> {
         let mut conn = ground.db.reader().await?;
-        let (chunks, bytes) = store::log_sum(&mut conn, step, fence).await?;
-        Ok(LogEnd { chunks, bytes })
+        let last = store::last_chunk(&mut conn, step, fence).await?;
+        let next = answer(last.as_ref());
+        Ok(LogEnd {
+            chunks: next.next_sequence,
+            bytes: next.next_offset,
+        })
     }
 
     /// SHA-256 of what the files hold up to `bytes`; none when they hold less.

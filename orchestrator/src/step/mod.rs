@@ -34,4 +34,4 @@ pub use state::{
     Error, Hands, Lease, LeaseKey, Observation, ObservedImages, Step, StepEvent, StepId, StepState,
     Verdict, Verdicts,
 };
-pub use store::{ArtifactRow, artifacts, by_name, list, reported};
+pub use store::{ArtifactRow, PastLease, artifacts, by_name, claimed, leases, list, reported};

@@ -497,6 +497,80 @@ async fn end_lease(
     Ok(())
 }
 
+/// A lease that a step has or had.
+#[derive(Debug, Clone)]
+pub struct PastLease {
+    /// Whose.
+    pub step: StepId,
+    /// Its fencing number, from 1: the attempt.
+    pub fence: i64,
+    /// The worker's name.
+    pub worker: String,
+    /// When it began.
+    pub leased_at: At,
+    /// When and why it ended; none while it is held, and until a report is proved.
+    pub ended: Option<(At, Cause)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    step_id: String,
+    fence: i64,
+    name: String,
+    leased_at: i64,
+    ended_at: Option<i64>,
+    cause: Option<String>,
+    cause_detail: Option<String>,
+}
+
+impl TryFrom<LeaseRow> for PastLease {
+    type Error = Error;
+    fn try_from(row: LeaseRow) -> Result<Self, Error> {
+        let LeaseRow {
+            step_id,
+            fence,
+            name,
+            leased_at,
+            ended_at,
+            cause,
+            cause_detail,
+        } = row;
+        let bad = |column| Error::Inconsistent {
+            table: "lease",
+            column,
+            id: format!("{step_id} {fence}"),
+        };
+        let ended = match (ended_at, cause) {
+            (Some(at), Some(word)) => {
+                let cause = Cause::stored(&word, cause_detail).ok_or_else(|| bad("cause"))?;
+                Some((At(at), cause))
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(bad("ended_at, cause")),
+        };
+        Ok(Self {
+            step: StepId::parse(&step_id).map_err(|_| bad("step_id"))?,
+            fence,
+            worker: name,
+            leased_at: At(leased_at),
+            ended,
+        })
+    }
+}
+
+/// Every lease of the steps of a run, the first one of each step first.
+pub async fn leases(conn: &mut Conn, run: &RunId) -> Result<Vec<PastLease>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        LeaseRow,
+        "SELECT l.step_id, l.fence, w.name, l.leased_at, l.ended_at, l.cause, l.cause_detail
+         FROM lease l JOIN step s ON s.id = l.step_id JOIN worker w ON w.id = l.worker_id
+         WHERE s.run_id = $1 ORDER BY s.ordinal, l.fence",
+        run.as_str()
+    )?;
+    rows.into_iter().map(PastLease::try_from).collect()
+}
+
 // Logs ------------------------------------------------------------------------------------------
 
 /// One stored chunk.
@@ -667,6 +741,23 @@ pub(super) async fn report(
         step.as_str(),
         fence
     )
+}
+
+/// The report of one lease as it was stored; the worker's claims, verified to be its own.
+pub async fn claimed(
+    conn: &mut Conn,
+    step: &StepId,
+    fence: i64,
+) -> Result<Option<contract::protocol::Report>, Error> {
+    let row = report(conn, step, fence).await?;
+    let read = |row: ReportRow| {
+        serde_json::from_str(&row.payload).map_err(|_| Error::Inconsistent {
+            table: "report",
+            column: "payload",
+            id: format!("{step} {fence}"),
+        })
+    };
+    row.map(read).transpose()
 }
 
 /// Stores the report and takes the step out of the worker's hands; false when the lease is lost.

@@ -1,31 +1,75 @@
-//! `GET …/steps/{name}`: a step's log, and `…/events`: what comes of it from now on.
+//! `GET …/steps/{name}`: a step and its log. `events.rs` follows it, `raw.rs` gives all of it.
 
-use super::frame::visible_project;
-use super::{Frame, PageError, Status, Tab, page, words};
+mod events;
+mod lines;
+mod raw;
+mod window;
+
+pub use events::events;
+pub use raw::raw;
+
+use super::frame::{now, visible_project};
+use super::parts::{count, duration, size};
+use super::{Frame, PageError, Status, Tab, When, page, words};
 use crate::app::App;
+use crate::clock::At;
 use crate::http::extract::SignedIn;
 use crate::project::Project;
 use crate::run;
-use crate::step::{self, Step, StepState};
+use crate::step::{self, PastLease, Step, StepState};
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use contract::name::Name;
-use contract::protocol::LOG_SECTION_PREFIX;
-use http::HeaderMap;
-use std::convert::Infallible;
+use lines::{Item, Line};
+use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
+use window::{HITS_MAX, Hit, Stored, Window, Wish};
 
-/// What a page shows at once; the rest is declared, and read over the API.
-const SHOWN_BYTES_MAX: usize = 512 * 1024;
-/// How long an open page waits for news before it looks again by itself.
-const LOOK: Duration = Duration::from_millis(500);
+/// A longer text is no search, it is a paste.
+const SEARCH_BYTES_MAX: usize = 200;
 
+/// Which log and which part of it.
+#[derive(Deserialize)]
+pub struct Asked {
+    /// Not the last attempt, but this one.
+    attempt: Option<i64>,
+    /// What comes before this offset.
+    before: Option<i64>,
+    /// This line and its surroundings.
+    line: Option<usize>,
+    /// Lines with this text.
+    #[serde(default)]
+    q: String,
+}
+
+/// The lines of one command.
 struct Section {
     title: String,
-    lines: Vec<(usize, String)>,
+    lines: Vec<Line>,
+}
+
+/// An attempt in the list of attempts.
+struct Attempt {
+    number: i64,
+    worker: String,
+    status: Status,
+    took: String,
+    is_shown: bool,
+}
+
+/// What is not shown before or after the window.
+struct Cut {
+    words: String,
+    link: String,
+    more: &'static str,
+}
+
+struct Found {
+    text: String,
+    hits: Vec<Hit>,
+    count: String,
+    cut: bool,
 }
 
 #[derive(Template)]
@@ -36,13 +80,26 @@ struct Shown {
     number: i64,
     name: String,
     kind: String,
+    path: String,
     status: Status,
-    detail: String,
+    said: String,
+    worker: Option<String>,
+    leased: Option<When>,
+    took: Option<String>,
+    attempts: Vec<Attempt>,
+    is_last_attempt: bool,
+    /// `?attempt=…&` of every link, when it is not the last one.
+    of_attempt: String,
     sections: Vec<Section>,
-    next_line: usize,
-    offset: i64,
+    earlier: Option<Cut>,
+    later: Option<Cut>,
+    found: Option<Found>,
+    /// Bytes that were printed and are nowhere.
+    dropped: Option<String>,
+    is_over: bool,
     live: bool,
-    cut: bool,
+    at: String,
+    last_line: String,
 }
 
 /// The page.
@@ -50,47 +107,184 @@ pub async fn log(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     Path((project, number, name)): Path<(String, i64, String)>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let (project, step) = found(&app, &signed_in, &project, number, &name).await?;
-    let (mut text, mut offset, mut end) = (Vec::new(), 0, 0);
-    loop {
-        let slice = app
-            .steps
-            .logs
-            .read(&app.ground, &step.id, step.fence, offset)
-            .await;
-        let slice = slice.map_err(PageError::log)?;
-        end = end.max(slice.end);
-        if slice.bytes.is_empty() || text.len() + slice.bytes.len() > SHOWN_BYTES_MAX {
-            break;
-        }
-        text.extend_from_slice(&slice.bytes);
-        offset = slice.next_offset;
+    let fence = asked.attempt.unwrap_or(step.fence);
+    let (attempts, dropped) = attempts(&app, &step, fence).await?;
+    if asked.attempt.is_some() && !attempts.iter().any(|attempt| attempt.is_shown) {
+        return Err(PageError::NotFound);
     }
-    let (sections, next_line) = sections(&String::from_utf8_lossy(&text));
-    let live = !is_over(&step);
-    let detail = match &step.state {
-        StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => {
-            cause.detail().unwrap_or_default().to_owned()
-        }
-        StepState::Leased(_) => step.phase.clone().unwrap_or_default(),
-        StepState::Blocked | StepState::Ready { .. } | StepState::Reported { .. } => String::new(),
+    let is_last_attempt = fence == step.fence;
+    let log = Stored {
+        app: &app,
+        step: step.id.clone(),
+        fence,
+        grows: is_last_attempt && matches!(step.state, StepState::Leased(_)),
     };
+    let wish = match (asked.before, asked.line) {
+        (_, Some(line)) => Wish::Line(line),
+        (Some(offset), None) => Wish::Before(offset),
+        (None, None) => Wish::End,
+    };
+    let window = log.window(wish).await.map_err(PageError::log)?;
+    let path = format!("/projects/{}/runs/{number}/steps/{name}", project.name);
+    let of_attempt = asked
+        .attempt
+        .map_or_else(String::new, |attempt| format!("attempt={attempt}&"));
+    let position = events::Position {
+        fence,
+        place: window.next,
+    };
+    let taken = step
+        .leased_at
+        .map(|from| (from, ended_at(&step, now(&app))));
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Runs, format!("{name}, run {number}"))
             .of_project(&project),
         project: project.name.to_string(),
         number,
-        name,
         kind: step.kind.clone(),
         status: words::step(&step.state),
-        detail,
-        sections,
-        next_line,
-        offset,
-        live,
-        cut: !live && offset < end,
+        said: said(&step),
+        worker: attempts
+            .iter()
+            .find(|attempt| attempt.is_shown)
+            .map(|attempt| attempt.worker.clone()),
+        leased: step.leased_at.map(|at| When::new(at, now(&app))),
+        took: taken.map(|(from, to)| duration(from, to)),
+        attempts,
+        is_last_attempt,
+        earlier: earlier(&window, &path, &of_attempt),
+        later: later(&window, &path, &of_attempt),
+        found: search(&log, &asked.q).await?,
+        dropped,
+        is_over: is_over(&step),
+        live: wish == Wish::End && is_last_attempt && !is_over(&step),
+        at: position.to_string(),
+        last_line: count(window.next.line.saturating_sub(1)),
+        sections: sections(window),
+        name,
+        path,
+        of_attempt,
     }))
+}
+
+/// Every attempt, and what the one that is shown printed beyond a log's limit.
+async fn attempts(
+    app: &App,
+    step: &Step,
+    fence: i64,
+) -> Result<(Vec<Attempt>, Option<String>), PageError> {
+    let now = now(app);
+    let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+    let leases = step::leases(&mut conn, &step.run_id)
+        .await
+        .map_err(PageError::log)?;
+    let claimed = step::claimed(&mut conn, &step.id, fence)
+        .await
+        .map_err(PageError::log)?;
+    let dropped = claimed
+        .map(|report| report.log.dropped_bytes)
+        .filter(|bytes| *bytes > 0);
+    let attempt = |lease: PastLease| Attempt {
+        number: lease.fence,
+        worker: lease.worker,
+        status: match &lease.ended {
+            Some((_, cause)) => words::cause(cause),
+            None => words::step(&step.state),
+        },
+        took: duration(lease.leased_at, lease.ended.map_or(now, |(at, _)| at)),
+        is_shown: lease.fence == fence,
+    };
+    let own = leases.into_iter().filter(|lease| lease.step == step.id);
+    Ok((own.map(attempt).collect(), dropped.map(size)))
+}
+
+async fn search(log: &Stored<'_>, text: &str) -> Result<Option<Found>, PageError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > SEARCH_BYTES_MAX {
+        return Ok(None);
+    }
+    let (hits, all) = log.search(text).await.map_err(PageError::log)?;
+    Ok(Some(Found {
+        text: text.to_owned(),
+        hits,
+        count: count(all),
+        cut: all > HITS_MAX,
+    }))
+}
+
+fn earlier(window: &Window, path: &str, of_attempt: &str) -> Option<Cut> {
+    let bytes = window.start.offset;
+    (bytes > 0).then(|| Cut {
+        words: format!(
+            "{} lines ({}) before these are not shown here.",
+            count(window.start.line - 1),
+            size(bytes)
+        ),
+        link: format!("{path}?{of_attempt}before={bytes}#log-h"),
+        more: "Show those before",
+    })
+}
+
+fn later(window: &Window, path: &str, of_attempt: &str) -> Option<Cut> {
+    let line = window.next.line;
+    window.is_cut_after.then(|| Cut {
+        words: format!(
+            "{} after these are not shown here.",
+            size(window.end - window.next.offset)
+        ),
+        link: format!("{path}?{of_attempt}line={line}#L{line}"),
+        more: "Show those after",
+    })
+}
+
+/// Lines by the command that wrote them.
+fn sections(window: Window) -> Vec<Section> {
+    let section = |title: String| Section {
+        title,
+        lines: Vec::new(),
+    };
+    let first = window.section.map_or_else(String::new, |title| {
+        let goes_on = window.start.line > 1;
+        if goes_on {
+            format!("{title} (goes on)")
+        } else {
+            title.to_string()
+        }
+    });
+    let mut all = vec![section(first)];
+    for item in window.items {
+        match item {
+            Item::Section(title) => all.push(section(title)),
+            Item::Line(line) => {
+                if let Some(last) = all.last_mut() {
+                    last.lines.push(line);
+                }
+            }
+        }
+    }
+    if all.first().is_some_and(|first| first.lines.is_empty()) {
+        all.remove(0);
+    }
+    all
+}
+
+/// What there is to say about the state besides its word.
+fn said(step: &Step) -> String {
+    match &step.state {
+        StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => {
+            let detail = cause.detail().unwrap_or_default();
+            if matches!(cause, run::Cause::Needed { .. }) {
+                format!("It needs {detail}, which did not pass")
+            } else {
+                detail.to_owned()
+            }
+        }
+        StepState::Leased(_) => step.phase.clone().unwrap_or_default(),
+        StepState::Blocked | StepState::Ready { .. } | StepState::Reported { .. } => String::new(),
+    }
 }
 
 fn is_over(step: &Step) -> bool {
@@ -100,6 +294,16 @@ fn is_over(step: &Step) -> bool {
         | StepState::Ready { .. }
         | StepState::Leased(_)
         | StepState::Reported { .. } => false,
+    }
+}
+
+fn ended_at(step: &Step, now: At) -> At {
+    match step.state {
+        StepState::Finished { at, .. } | StepState::Skipped { at, .. } => at,
+        StepState::Blocked
+        | StepState::Ready { .. }
+        | StepState::Leased(_)
+        | StepState::Reported { .. } => now,
     }
 }
 
@@ -121,130 +325,4 @@ async fn found(
         .await
         .map_err(PageError::log)?;
     Ok((project, step.ok_or(PageError::NotFound)?))
-}
-
-/// Lines by the command that wrote them; the number of the line that comes next.
-fn sections(text: &str) -> (Vec<Section>, usize) {
-    let mut all = vec![Section {
-        title: String::new(),
-        lines: Vec::new(),
-    }];
-    let mut number = 1;
-    for line in text.lines() {
-        match line.strip_prefix(LOG_SECTION_PREFIX) {
-            Some(title) => all.push(Section {
-                title: title.trim().to_owned(),
-                lines: Vec::new(),
-            }),
-            None => {
-                if let Some(last) = all.last_mut() {
-                    last.lines.push((number, visible(line)));
-                }
-                number += 1;
-            }
-        }
-    }
-    all.retain(|section| !section.title.is_empty() || !section.lines.is_empty());
-    (all, number)
-}
-
-/// Control characters are shown, not obeyed.
-fn visible(line: &str) -> String {
-    let shown = |c: char| {
-        if c.is_control() && c != '\t' {
-            '\u{FFFD}'
-        } else {
-            c
-        }
-    };
-    line.chars().map(shown).collect()
-}
-
-/// Lines as they come; an event's id is the offset behind it, so a page that was cut off goes on where
-/// it was.
-pub async fn events(
-    State(app): State<Arc<App>>,
-    signed_in: SignedIn,
-    headers: HeaderMap,
-    Path((project, number, name)): Path<(String, i64, String)>,
-    axum::extract::Query(from): axum::extract::Query<From>,
-) -> Result<Response, PageError> {
-    let (_, step) = found(&app, &signed_in, &project, number, &name).await?;
-    let last = headers
-        .get("last-event-id")
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let start = Follow {
-        offset: last.unwrap_or(from.offset),
-        run: step.run_id.clone(),
-        name: step.name.clone(),
-        over: false,
-    };
-    let stop = app.tasks.stop();
-    let events = futures::stream::unfold((app, start), |(app, mut follow)| async move {
-        let event = follow.next(&app).await?;
-        Some((Ok::<Event, Infallible>(event), (app, follow)))
-    });
-    let events = futures::StreamExt::take_until(events, stop.cancelled_owned());
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::default())
-        .into_response())
-}
-
-/// From where to go on.
-#[derive(serde::Deserialize)]
-pub struct From {
-    #[serde(default)]
-    offset: i64,
-}
-
-/// Where an open page is in a log.
-struct Follow {
-    offset: i64,
-    run: run::RunId,
-    name: Name,
-    over: bool,
-}
-
-impl Follow {
-    /// The next part, when there is one; `None` when the log is whole, or cannot be read.
-    async fn next(&mut self, app: &App) -> Option<Event> {
-        while !self.over {
-            let step = {
-                let mut conn = app.ground.db.reader().await.ok()?;
-                step::by_name(&mut conn, &self.run, &self.name)
-                    .await
-                    .ok()??
-            };
-            let logs = &app.steps.logs;
-            let mut grown = logs.follow();
-            let slice = logs
-                .read(&app.ground, &step.id, step.fence, self.offset)
-                .await
-                .ok()?;
-            if !slice.bytes.is_empty() {
-                self.offset = slice.next_offset;
-                let text: String = String::from_utf8_lossy(&slice.bytes)
-                    .lines()
-                    .map(|line| format!("{}\n", visible(line)))
-                    .collect();
-                return Some(
-                    Event::default()
-                        .id(self.offset.to_string())
-                        .data(text.trim_end_matches('\n')),
-                );
-            }
-            if is_over(&step) {
-                self.over = true;
-                return Some(
-                    Event::default()
-                        .event("over")
-                        .id(self.offset.to_string())
-                        .data("over"),
-                );
-            }
-            // Any log that grows wakes this one; it then looks whether it was its own.
-            let _woken = tokio::time::timeout(LOOK, grown.recv()).await;
-        }
-        None
-    }
 }

@@ -24,7 +24,7 @@ pub use environments::{environments, request};
 pub use error::{PageError, fallback};
 pub use home::home;
 pub use lists::{approvals, audit_entries, deliveries, delivery_page, workers};
-pub use log::{events, log};
+pub use log::{events, log, raw};
 pub use promotion::{answer, promotion};
 pub use run::run;
 pub use runs::{project, runs};

@@ -165,6 +165,19 @@ pub(super) fn duration(from: At, to: At) -> String {
     }
 }
 
+/// A number with its thousands apart.
+pub(super) fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A size in bytes, as people say it.
 pub(super) fn size(bytes: i64) -> String {
     let bytes = bytes.max(0);
@@ -235,6 +248,14 @@ mod tests {
         assert_eq!(ago(90_000), "1 day ago");
         assert_eq!(ago(-120), "in 2 min");
         assert_eq!(exact(At(0)), "1970-01-01 00:00:00.000 UTC");
+    }
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
     }
 
     #[test]
