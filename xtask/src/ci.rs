@@ -1,8 +1,9 @@
 //! `cargo ci`: everything that has to hold before a change lands, one stage after the other, each timed.
 
-use crate::needs;
+use crate::built::{Tests, cargo, programs, target};
 use crate::postgres::Postgres;
-use crate::program;
+use crate::stages::Stages;
+use crate::{demo, needs, program, venv};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,6 +22,11 @@ const ENGINE_VARIABLE: &str = "SALLYPORT_TEST_ENGINE";
 /// dockerd with its containerd, on a slow disk.
 const ENGINE_START: Duration = Duration::from_secs(60);
 
+/// Where the independent verification finds a Python with securesystemslib.
+const PYTHON_VARIABLE: &str = "SALLYPORT_TEST_PYTHON";
+
+const NEEDS_ROOT: &str = "the worker's engine needs root";
+
 /// What `cargo ci` may be told.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -31,6 +37,7 @@ pub(crate) struct Options {
 
 /// Runs the stages; the first that fails ends it.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let is_root = program::is_root();
     let mut stages = Stages::default();
     stages.run("needs", || {
         needs::ensure(&[needs::DEMO, needs::TESTS], options.install)
@@ -38,91 +45,65 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     stages.run("format", || {
         program::shown(cargo().args(["fmt", "--all", "--check"]))
     })?;
-    stages.run("lints", || {
-        program::shown(cargo().args([
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+    stages.run("lints", lints)?;
+    let mut built = None;
+    stages.run("build", || {
+        built = Some(Tests::build()?);
+        Ok(())
     })?;
-    stages.run("tests", tests)?;
-    stages.run("sandbox", sandbox)?;
-    stages.run("crash sweep", crash_sweep)?;
-    stages.run("demo check", demo_check)?;
-    stages.print_table();
-    Ok(())
+    let built = built.context("the build stage gives the tests")?;
+    let mut postgres = None;
+    stages.run("tests", || {
+        let started = postgres.insert(Postgres::start().context("start the tests' PostgreSQL")?);
+        tests(started)
+    })?;
+    stages.run("stores on PostgreSQL", || {
+        let postgres = postgres.context("the tests' PostgreSQL runs")?;
+        let mut stores = built.command("orchestrator", "orchestrator")?;
+        stores.args(["--quiet", "--ignored", "::postgres"]);
+        program::shown(stores.env(POSTGRES_VARIABLE, postgres.url()))
+    })?;
+    stages.run("independent verification", || {
+        let python = venv::securesystemslib(&demo::kept()?)?;
+        let mut verified = built.command("evidence", "independent")?;
+        program::shown(verified.arg("--ignored").env(PYTHON_VARIABLE, python))
+    })?;
+    stages.run_if(is_root, NEEDS_ROOT, "sandbox", || sandbox(&built))?;
+    stages.run("crash sweep", || crash_sweep(&built))?;
+    stages.run_if(is_root, NEEDS_ROOT, "demo check", demo::check)?;
+    stages.conclude()
 }
 
-/// Unit, tidy and store tests and the stories; then the store tests once more, on PostgreSQL.
-fn tests() -> Result<()> {
-    let postgres = Postgres::start().context("start the tests' PostgreSQL")?;
-    let (all, on_postgres): (&[&str], &[&str]) =
-        if program::succeeds("cargo", ["nextest", "--version"]) {
-            (
-                &["nextest", "run", "--workspace", "--no-fail-fast"],
-                &[
-                    "nextest",
-                    "run",
-                    "--no-fail-fast",
-                    "-p",
-                    "orchestrator",
-                    "--run-ignored",
-                    "only",
-                    "-E",
-                    "test(/::postgres$/)",
-                ],
-            )
-        } else {
-            (
-                &["test", "--workspace", "--no-fail-fast"],
-                &[
-                    "test",
-                    "-p",
-                    "orchestrator",
-                    "--lib",
-                    "--",
-                    "--ignored",
-                    "::postgres",
-                ],
-            )
-        };
-    for arguments in [all, on_postgres] {
-        program::shown(
-            cargo()
-                .args(arguments)
-                .env(POSTGRES_VARIABLE, postgres.url()),
-        )?;
-    }
-    Ok(())
+fn lints() -> Result<()> {
+    program::shown(cargo().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
-/// The whole way, with no person.
-fn demo_check() -> Result<()> {
-    if !program::is_root() {
-        println!("SKIPPED, not passed: the worker's engine needs root");
-        return Ok(());
-    }
-    program::shown(cargo().args(["run", "--quiet", "-p", "xtask", "--", "demo", "--check"]))
+/// Unit and tidy tests, the store tests on SQLite, the stories.
+fn tests(postgres: &Postgres) -> Result<()> {
+    let all: &[&str] = if program::succeeds("cargo", ["nextest", "--version"]) {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--quiet", "--workspace", "--no-fail-fast"]
+    };
+    program::shown(cargo().args(all).env(POSTGRES_VARIABLE, postgres.url()))
 }
 
 /// The sandbox's rules, each held and each taken away, and a canary beside the builder, in the
-/// worker's own engine. That engine needs root: without it this is skipped, and said so.
-fn sandbox() -> Result<()> {
-    if !program::is_root() {
-        println!("SKIPPED, not passed: the worker's engine needs root");
-        return Ok(());
-    }
-    program::shown(cargo().args(["build", "--quiet", "-p", "worker"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repository().join("target"), PathBuf::from);
+/// worker's own engine.
+fn sandbox(built: &Tests) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (file, socket) = (
+    let (file, socket, log) = (
         folder.path().join("engine.toml"),
         folder.path().join("run/docker.sock"),
+        folder.path().join("engine.log"),
     );
     let text = format!(
         "[engine-host]\ncgroup = \"sallyport-ci\"\ndata-dir = \"{0}/data\"\nrun-dir = \"{0}/run\"\n\
@@ -130,27 +111,23 @@ fn sandbox() -> Result<()> {
         folder.path().display()
     );
     std::fs::write(&file, text)?;
-    let mut engine = Command::new(target.join("debug/sallyport-worker"))
+    let mut engine = Command::new(target().join("debug/sallyport-worker"))
         .args(["engine", "--config"])
         .arg(&file)
+        .stderr(std::fs::File::create(&log)?)
         .spawn()
         .context("start the worker's engine")?;
     let tested = until_it_answers(&socket).and_then(|()| {
-        let test = [
-            "test",
-            "--quiet",
-            "-p",
-            "worker",
-            "--lib",
-            "--",
-            "--ignored",
-        ];
-        program::shown(cargo().args(test).env(ENGINE_VARIABLE, &socket))
+        let mut worker = built.command("worker", "worker")?;
+        program::shown(worker.arg("--ignored").env(ENGINE_VARIABLE, &socket))
     });
     let id = Pid::from_raw(i32::try_from(engine.id()).context("a process number")?);
     kill(id, Signal::SIGTERM).context("end the worker's engine")?;
     engine.wait().context("wait for the worker's engine")?;
-    tested
+    tested.with_context(|| {
+        let words = std::fs::read_to_string(&log).unwrap_or_default();
+        format!("the engine said:\n{}", program::tail(&words))
+    })
 }
 
 fn until_it_answers(socket: &std::path::Path) -> Result<()> {
@@ -165,43 +142,27 @@ fn until_it_answers(socket: &std::path::Path) -> Result<()> {
 }
 
 /// The orchestrator ends itself at each point of the way and is started again. The server with kill
-/// points is a copy beside the usual one, which the next build would otherwise replace.
-fn crash_sweep() -> Result<()> {
+/// points is built in the same folder, where only the orchestrator is compiled once more (a folder of its
+/// own would compile every dependency again), and copied away, because the next build replaces it.
+fn crash_sweep(built: &Tests) -> Result<()> {
     let build = [
         "build",
         "--quiet",
-        "-p",
-        "orchestrator",
+        "--workspace",
         "--features",
-        "kill-points",
+        "orchestrator/kill-points",
         "--bin",
         "sallyport",
     ];
     program::shown(cargo().args(build))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repository().join("target"), PathBuf::from);
-    let (built, kept) = (
-        target.join("debug/sallyport"),
-        target.join("debug/sallyport-kill-points"),
+    let (from, kept) = (
+        target().join("debug/sallyport"),
+        target().join("debug/sallyport-kill-points"),
     );
-    std::fs::copy(&built, &kept).with_context(|| format!("copy {}", built.display()))?;
-    let test = [
-        "test",
-        "--quiet",
-        "-p",
-        "tests",
-        "--test",
-        "crash_sweep",
-        "--",
-        "--ignored",
-    ];
-    program::shown(cargo().args(test).env(KILL_VARIABLE, kept))
-}
-
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(repository());
-    command
+    std::fs::copy(&from, &kept).with_context(|| format!("copy {}", from.display()))?;
+    programs("dev").context("put the server without kill points back")?;
+    let mut sweep = built.command("tests", "crash_sweep")?;
+    program::shown(sweep.arg("--ignored").env(KILL_VARIABLE, kept))
 }
 
 /// The repository's root: this crate's parent folder.
@@ -209,33 +170,4 @@ pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map_or_else(|| PathBuf::from("."), PathBuf::from)
-}
-
-#[derive(Default)]
-struct Stages {
-    done: Vec<(&'static str, Duration)>,
-}
-
-impl Stages {
-    fn run(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        println!("\n==> {name}");
-        let start = Instant::now();
-        let outcome = work();
-        let took = start.elapsed();
-        match &outcome {
-            Ok(()) => println!("==> {name}: {:.1} s", took.as_secs_f64()),
-            Err(_) => println!("==> {name}: FAILED after {:.1} s", took.as_secs_f64()),
-        }
-        self.done.push((name, took));
-        outcome.with_context(|| format!("stage {name}"))
-    }
-
-    fn print_table(&self) {
-        println!("\nAll stages passed:");
-        for (name, took) in &self.done {
-            println!("  {name:<10} {:>8.1} s", took.as_secs_f64());
-        }
-        let all: Duration = self.done.iter().map(|(_, took)| *took).sum();
-        println!("  {:<10} {:>8.1} s", "together", all.as_secs_f64());
-    }
 }

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 mod ci;
 mod demo;
 mod registry;
+mod built;
 mod curl;
 mod images;
 mod needs;
 mod postgres;
 mod program;
+mod stages;
+mod venv;
 
 #[derive(Parser)]
 #[command(
@@ -47,7 +50,8 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             // 3 is "could not find out" (docs: exit codes); everything else is a plain no.
-            ExitCode::from(if error.is::<needs::Missing>() { 3 } else { 1 })
+            let is_open = error.is::<needs::Missing>() || error.is::<stages::Incomplete>();
+            ExitCode::from(if is_open { 3 } else { 1 })
         }
     }
 }

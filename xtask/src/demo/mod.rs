@@ -17,4 +17,5 @@ mod start;
 mod verify;
 mod watch;
 
-pub(crate) use run::{Options, run};
+pub(crate) use place::kept;
+pub(crate) use run::{Options, check, run};

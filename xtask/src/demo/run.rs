@@ -1,11 +1,10 @@
 //! The command itself.
 
-use super::check::check;
-use super::clean;
 use super::house::House;
 use super::place::kept;
+use super::sample::Sample;
 use super::start::Demo;
-use super::watch;
+use super::{clean, watch};
 use crate::needs;
 use crate::postgres::free_port;
 use anyhow::{Result, ensure};
@@ -35,14 +34,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return clean::clean(&kept()?);
     }
     needs::ensure(&[needs::DEMO], options.install)?;
-    let is_check = options.check || !std::io::stdin().is_terminal();
-    let mut demo = Demo::begin(if is_check { free_port()? } else { page_port()? })?;
-    let outcome = way(&mut demo, is_check);
+    if options.check || !std::io::stdin().is_terminal() {
+        return check();
+    }
+    raised(page_port()?, |demo, house, _| wait_for_people(demo, house))
+}
+
+/// `cargo demo --check`.
+pub(crate) fn check() -> Result<()> {
+    raised(free_port()?, super::check::check)
+}
+
+/// Brings a house up with the sample's first push in staging, does something in it, and takes it away.
+fn raised(port: u16, then: impl FnOnce(&mut Demo, &House, &Sample) -> Result<()>) -> Result<()> {
+    let mut demo = Demo::begin(port)?;
+    let outcome =
+        first_push(&mut demo).and_then(|(house, sample)| then(&mut demo, &house, &sample));
     let ended = demo.end();
     outcome.and(ended)
 }
 
-fn way(demo: &mut Demo, is_check: bool) -> Result<()> {
+fn first_push(demo: &mut Demo) -> Result<(House, Sample)> {
     demo.build_programs()?;
     let blobs = demo.make_images()?;
     demo.fill_registry(&blobs)?;
@@ -58,10 +70,7 @@ fn way(demo: &mut Demo, is_check: bool) -> Result<()> {
     );
     watch::promotion(demo, &house, "dev", 0, &["applied"])?;
     watch::promotion(demo, &house, "staging", 0, &["applied"])?;
-    if is_check {
-        return check(demo, &house, &sample);
-    }
-    wait_for_people(demo, &house)
+    Ok((house, sample))
 }
 
 /// Says where to go and who to be there, and stays until the person ends it.

@@ -6,10 +6,9 @@ use super::program::{Programs, command};
 use super::sample::{Filling, Sample};
 use crate::images::{Built, build_all, push};
 use crate::postgres::free_port;
-use crate::{ci, program, registry};
+use crate::{built, registry};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a program may take until it answers for the first time.
@@ -89,29 +88,9 @@ impl Demo {
     /// Builds the programs and puts copies where every account can reach them.
     pub(crate) fn build_programs(&self) -> Result<()> {
         self.say("building the programs");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        program::quiet(Command::new(cargo).current_dir(ci::repository()).args([
-            "build",
-            "--quiet",
-            "-p",
-            "orchestrator",
-            "-p",
-            "worker",
-            "-p",
-            "pod",
-        ]))?;
+        let built = built::programs("dev")?;
         let folder = self.place.folder("bin", None, 0o755)?;
-        let built = std::env::current_exe()?
-            .parent()
-            .map(Path::to_owned)
-            .context("a folder")?;
-        for name in ["sallyport", "sallyport-worker", "sallyport-pod"] {
-            let from = built.join(name);
-            if from.exists() {
-                std::fs::copy(&from, folder.join(name))
-                    .with_context(|| format!("copy {}", from.display()))?;
-            }
-        }
+        built::copy_programs(&built, &folder)?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! *Never*: code of the product. What it knows of formats is written out here once more, on purpose.
 
 use crate::curl::Curl;
-use crate::program;
+use crate::{program, venv};
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +18,6 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
                          application/vnd.docker.distribution.manifest.v2+json";
 /// The payload type of in-toto statements.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
-const CHECK_REQUIREMENTS: &str = include_str!("check-requirements.txt");
 const VERIFY_DSSE: &str = include_str!("verify-dsse.py");
 
 /// One repository, read with a token.
@@ -90,32 +89,7 @@ impl Bench {
     /// Makes the folder, and once a virtual environment with hash-pinned securesystemslib in the kept folder.
     pub(crate) fn prepare(folder: PathBuf, kept: &Path) -> Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        let hash = hex::encode(Sha256::digest(CHECK_REQUIREMENTS));
-        let environment = kept.join("check").join(&hash[..16]);
-        let python = environment.join("bin/python3");
-        let complete = environment.join("complete");
-        if !complete.exists() {
-            program::quiet(
-                Command::new("python3")
-                    .args(["-m", "venv", "--clear"])
-                    .arg(&environment),
-            )?;
-            let requirements = environment.join("requirements.txt");
-            std::fs::write(&requirements, CHECK_REQUIREMENTS)?;
-            program::quiet(
-                Command::new(&python)
-                    .args([
-                        "-m",
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--disable-pip-version-check",
-                    ])
-                    .args(["--require-hashes", "--only-binary=:all:", "--requirement"])
-                    .arg(&requirements),
-            )?;
-            std::fs::write(&complete, "")?;
-        }
+        let python = venv::securesystemslib(kept)?;
         Ok(Self { folder, python })
     }
 
