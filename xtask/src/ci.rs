@@ -3,7 +3,7 @@
 use crate::built::{Tests, cargo, programs, target};
 use crate::postgres::Postgres;
 use crate::stages::Stages;
-use crate::{demo, needs, program, venv};
+use crate::{demo, needs, pictures, program, venv};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -45,6 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     stages.run("format", || {
         program::shown(cargo().args(["fmt", "--all", "--check"]))
     })?;
+    stages.run("pictures", pictures::are_current)?;
     stages.run("lints", lints)?;
     let mut built = None;
     stages.run("build", || {
@@ -70,7 +71,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     })?;
     stages.run_if(is_root, NEEDS_ROOT, "sandbox", || sandbox(&built))?;
     stages.run("crash sweep", || crash_sweep(&built))?;
-    stages.run_if(is_root, NEEDS_ROOT, "demo check", demo::check)?;
+    stages.run_if(
+        is_root,
+        NEEDS_ROOT,
+        "demo check and browser",
+        demo::check_in_browser,
+    )?;
+    stages.run_if(is_root, NEEDS_ROOT, "killed demos", || demo::kills(false))?;
     stages.conclude()
 }
 

@@ -3,13 +3,16 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bench;
 mod ci;
 mod demo;
 mod registry;
 mod built;
 mod curl;
 mod images;
+mod interrupt;
 mod needs;
+mod pictures;
 mod postgres;
 mod program;
 mod stages;
@@ -32,6 +35,16 @@ enum Command {
     Ci(ci::Options),
     /// The whole way on this machine: a push becomes an approved promotion.
     Demo(demo::Options),
+    /// Makes the README's pictures anew, by the browser story.
+    Pictures,
+    /// Measures the whole on this machine and keeps the figures in docs/measured.
+    Bench(bench::Options),
+    /// Kills demos with SIGKILL, a few stages or all, and looks whether `cargo demo --clean` leaves nothing.
+    DemoKills {
+        /// In every stage.
+        #[arg(long)]
+        all: bool,
+    },
     /// Makes the base and tool images in a cache folder and prints their digests.
     Images {
         /// The folder that keeps them.
@@ -43,6 +56,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ci(options) => ci::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Pictures => pictures::make(),
+        Command::Bench(options) => bench::run(&options),
+        Command::DemoKills { all } => demo::kills(all),
         Command::Images { cache } => print_images(&cache),
     };
     match outcome {

@@ -97,6 +97,13 @@ pub(crate) const TESTS: &[Need] = &[
 #[derive(Debug)]
 pub(crate) struct Missing(String);
 
+impl Missing {
+    /// What cannot be had before this command is run.
+    pub(crate) fn run(command: &str) -> Self {
+        Self(command.to_owned())
+    }
+}
+
 impl std::fmt::Display for Missing {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -127,7 +134,11 @@ pub(crate) fn ensure(sets: &[&[Need]], install_without_asking: bool) -> Result<(
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     let command = install_command(&packages);
     if !program::is_root() || program::find("apt-get").is_none() {
-        return Err(Missing(format!("sudo sh -c '{command}'")).into());
+        let become_root = match program::find("sudo") {
+            Some(_) => format!("sudo sh -c '{command}'"),
+            None => format!("su --command '{command}'"),
+        };
+        return Err(Missing(become_root).into());
     }
     if !install_without_asking
         && !agreed(&format!("Install with apt-get: {}?", packages.join(" ")))?

@@ -8,12 +8,24 @@ use super::verify::{Bench, Reader, digest_of};
 use super::watch;
 use anyhow::{Context as _, Result, ensure};
 
-/// Everything after the first push.
-pub(crate) fn check(demo: &mut Demo, house: &House, sample: &Sample) -> Result<()> {
+/// Everything after the first push; `in_browser` with the browser story in the middle.
+pub(crate) fn check(
+    demo: &mut Demo,
+    house: &House,
+    sample: &Sample,
+    in_browser: bool,
+) -> Result<()> {
     approved_promotion(demo, house)?;
     pages(demo, house)?;
+    if in_browser {
+        super::browser::story(demo, house, sample, None)?;
+    }
     outdated_package(demo, house, sample)?;
-    leaked_key(demo, house, sample)
+    leaked_key(demo, house, sample)?;
+    if in_browser {
+        return Ok(());
+    }
+    super::times::tell(demo, "the check is done")
 }
 
 /// A developer requests, may not approve; a release manager approves; a stranger verifies.
@@ -97,17 +109,20 @@ fn verify(demo: &mut Demo, house: &House) -> Result<()> {
 
 /// A package with a known hole reaches dev and no further.
 fn outdated_package(demo: &mut Demo, house: &House, sample: &Sample) -> Result<()> {
+    let number = watch::next_run(house)?;
+    let in_dev = watch::promotions(house, "dev")?.len();
+    let in_staging = watch::promotions(house, "staging")?.len();
     sample.outdated_package()?;
     sample.push()?;
     demo.say("pushed a commit that goes back to a package with a known hole");
-    let run = watch::run_to_end(demo, house, 2)?;
+    let run = watch::run_to_end(demo, house, number)?;
     ensure!(
         run["cause"] == "passed",
         "the run did not pass:{}",
-        watch::logs_of_failed(house, 2, &run)
+        watch::logs_of_failed(house, number, &run)
     );
-    watch::promotion(demo, house, "dev", 1, &["applied"])?;
-    let staging = watch::promotion(demo, house, "staging", 1, &["waiting"])?;
+    watch::promotion(demo, house, "dev", in_dev, &["applied"])?;
+    let staging = watch::promotion(demo, house, "staging", in_staging, &["waiting"])?;
     let unmet = watch::unmet(&staging);
     ensure!(
         unmet.iter().any(|line| line.starts_with("Findings:")),
@@ -121,10 +136,11 @@ fn outdated_package(demo: &mut Demo, house: &House, sample: &Sample) -> Result<(
 
 /// A key in the commit ends the run before anything is built.
 fn leaked_key(demo: &mut Demo, house: &House, sample: &Sample) -> Result<()> {
+    let number = watch::next_run(house)?;
     sample.leaked_key()?;
     sample.push()?;
     demo.say("pushed a commit with a key in it");
-    let run = watch::run_to_end(demo, house, 3)?;
+    let run = watch::run_to_end(demo, house, number)?;
     ensure!(
         run["cause"] == "failed",
         "the run with a leaked key is {}",

@@ -1,7 +1,8 @@
 //! `cargo demo --clean`: takes away what killed demos left, by their ledgers.
 
-use super::ledger::{Entry, Ledger, MARK, Process};
-use crate::program;
+use super::ledger::{Entry, Ledger, Process};
+use crate::images::scratch_prefix;
+use crate::program::{self, MARK};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,18 +40,33 @@ pub(crate) fn clean(kept: &Path) -> Result<()> {
 pub(crate) fn sweep(entry: &Entry) -> Result<()> {
     end_processes(entry)?;
     end_group(&entry.cgroup)?;
-    unmount_below(&[&entry.folder, &entry.engine_data])?;
+    let mut folders = scratch(entry);
+    folders.push(entry.folder.clone());
+    unmount_below(&folders)?;
+    unmount_below(std::slice::from_ref(&entry.engine_data))?;
     if program::succeeds("ip", ["netns", "pids", &entry.namespace]) {
         program::quiet(Command::new("ip").args(["netns", "delete", &entry.namespace]))?;
     }
     if Path::new("/sys/class/net").join(&entry.bridge).exists() {
         program::quiet(Command::new("ip").args(["link", "delete", &entry.bridge]))?;
     }
-    if entry.folder.exists() {
-        std::fs::remove_dir_all(&entry.folder)
-            .with_context(|| format!("remove {}", entry.folder.display()))?;
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Root file systems that the demo had begun, in the kept folder.
+fn scratch(entry: &Entry) -> Vec<PathBuf> {
+    let prefix = scratch_prefix(entry.owner.pid);
+    let kept = entry.engine_data.parent().unwrap_or(&entry.engine_data);
+    std::fs::read_dir(kept)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|found| found.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|found| found.path())
+        .collect()
 }
 
 /// Ends what carries the demo's mark: first with a word, then without.
@@ -79,22 +95,27 @@ fn end_processes(entry: &Entry) -> Result<()> {
 
 /// Every process with the demo's mark in its environment.
 fn marked(name: &str) -> Result<Vec<Process>> {
-    let mark = format!("{MARK}={name}");
     let own = i32::try_from(std::process::id()).context("a process number")?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").context("list processes")? {
         let Ok(pid) = entry?.file_name().to_string_lossy().parse::<i32>() else {
             continue;
         };
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let is_marked = environment
-            .split(|byte| *byte == 0)
-            .any(|word| word == mark.as_bytes());
-        if is_marked && pid != own {
+        if pid != own && mark_of(pid).is_some_and(|mark| mark == name) {
             found.extend(Process::of(pid));
         }
     }
     Ok(found)
+}
+
+/// The mark that a process carries.
+pub(crate) fn mark_of(pid: i32) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mark = format!("{MARK}=");
+    environment
+        .split(|byte| *byte == 0)
+        .find_map(|word| word.strip_prefix(mark.as_bytes()))
+        .map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 /// Ends every process in a control group (containers carry no mark) and removes the group in every hierarchy.
@@ -121,7 +142,7 @@ fn end_group(name: &str) -> Result<()> {
 }
 
 /// The group and all below it in every hierarchy, the deepest first.
-fn groups(name: &str) -> Vec<PathBuf> {
+pub(crate) fn groups(name: &str) -> Vec<PathBuf> {
     let mut roots = vec![PathBuf::from("/sys/fs/cgroup").join(name)];
     if let Ok(hierarchies) = std::fs::read_dir("/sys/fs/cgroup") {
         roots.extend(hierarchies.flatten().map(|entry| entry.path().join(name)));
@@ -140,7 +161,7 @@ fn groups(name: &str) -> Vec<PathBuf> {
 }
 
 /// Unmounts everything below some folders, the latest mount first.
-fn unmount_below(folders: &[&Path]) -> Result<()> {
+fn unmount_below(folders: &[PathBuf]) -> Result<()> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").context("list mounts")?;
     for line in mounts.lines().rev() {
         let Some(point) = line.split_whitespace().nth(4) else {

@@ -1,6 +1,7 @@
 //! Sallyport itself: signer, server, engine and worker, each under an account of its own, with the
 //! people and the project of the sample.
 
+use super::elevate;
 use super::place::{Account, give};
 use super::program::command;
 use super::sample::{DEVELOPER, Filling, Sample, advisories};
@@ -280,13 +281,11 @@ impl House {
             demo.ledger.entry.cgroup,
             demo.ledger.entry.engine_data.display(),
             run.display(),
-            account_id(Account::Worker),
+            group_id(Account::Worker),
             demo.registry(),
         );
         std::fs::write(&engine_toml, text)?;
-        let mut host = command(&demo.ledger, None, &program);
-        host.arg("engine").arg("--config").arg(&engine_toml);
-        demo.programs.start(&mut demo.ledger, "engine", host)?;
+        elevate::start_engine(demo, &program, &engine_toml)?;
         let socket = run.join("docker.sock");
         let ping = || {
             let mut curl = Command::new("curl");
@@ -332,6 +331,11 @@ impl House {
     pub(crate) fn run(&self, demo: &Demo, words: &[&str]) -> Result<String> {
         let mut command = as_account(Account::Server, &demo.program("sallyport"));
         quiet(command.arg("--config").arg(&self.config).args(words))
+    }
+
+    /// A file beside the server's configuration.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.config.with_file_name(name)
     }
 
     /// A public key of the signer, as PEM in a file.
@@ -388,6 +392,15 @@ fn account_id(account: Account) -> u32 {
         account.id()
     } else {
         nix::unistd::geteuid().as_raw()
+    }
+}
+
+/// The account's group, or this user's.
+fn group_id(account: Account) -> u32 {
+    if is_root() {
+        account.id()
+    } else {
+        nix::unistd::getegid().as_raw()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a demo has made on this machine, written down before it exists, so that `cargo demo --clean` can take it away
 //! after the demo itself was killed.
 
+use super::place::Place;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ impl Process {
 /// What is written down.
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Entry {
-    /// The demo's name, also the value of [`MARK`] in the environment of everything it starts.
+    /// The demo's name, also the value of [`crate::program::MARK`] in the environment of everything it starts.
     pub(crate) name: String,
     /// The demo itself.
     pub(crate) owner: Process,
@@ -54,8 +55,22 @@ pub(crate) struct Entry {
     pub(crate) processes: Vec<(String, Process)>,
 }
 
-/// The variable by which everything a demo started can be found.
-pub(crate) const MARK: &str = "SALLYPORT_DEMO_NAME";
+impl Entry {
+    /// What the demo of a process makes.
+    pub(crate) fn of(kept: &Path, owner: Process) -> Self {
+        let name = format!("demo-{}", owner.pid);
+        Self {
+            folder: Place::of(&name).root().to_owned(),
+            engine_data: kept.join("engine"),
+            cgroup: format!("sallyport-{name}"),
+            namespace: format!("sallyport-{name}"),
+            bridge: format!("sp{}", owner.pid),
+            name,
+            owner,
+            processes: Vec::new(),
+        }
+    }
+}
 
 /// A ledger on disk.
 pub(crate) struct Ledger {

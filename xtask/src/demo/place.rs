@@ -17,6 +17,17 @@ pub(crate) enum Account {
 }
 
 impl Account {
+    /// Every account's number.
+    pub(crate) fn ids() -> [u32; 5] {
+        [
+            Self::Registry.id(),
+            Self::Server.id(),
+            Self::Signer.id(),
+            Self::Worker.id(),
+            Self::Developer.id(),
+        ]
+    }
+
     /// The user and group number.
     pub(crate) const fn id(self) -> u32 {
         match self {

@@ -1,8 +1,9 @@
 //! The demo's programs: started under accounts of their own, each with its log, ended in reverse order.
 
-use super::ledger::{Ledger, MARK, Process};
+use super::ledger::{Ledger, Process};
 use super::place::{Account, Place};
-use crate::program;
+use crate::interrupt;
+use crate::program::{self, MARK};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -59,6 +60,17 @@ impl Programs {
         })
     }
 
+    /// Starts a program that ends with its standard input: one that this user may not send signals to.
+    pub(crate) fn start_held(
+        &mut self,
+        ledger: &mut Ledger,
+        name: &'static str,
+        mut command: Command,
+    ) -> Result<()> {
+        command.stdin(Stdio::piped());
+        self.start(ledger, name, command)
+    }
+
     /// Starts a program whose words go into a log of its own.
     pub(crate) fn start(
         &mut self,
@@ -106,8 +118,9 @@ impl Programs {
         }
     }
 
-    /// An error with the last words of the first program that ended.
+    /// An error with the last words of the first program that ended, or when the demo should end.
     pub(crate) fn all_live(&mut self) -> Result<()> {
+        interrupt::check()?;
         for running in &mut self.running {
             if let Some(status) = running.child.try_wait()? {
                 let words = std::fs::read_to_string(&running.log).unwrap_or_default();
@@ -144,9 +157,11 @@ impl Programs {
 /// Asks a program to end, and ends it when it does not.
 fn end(mut running: Running) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(running.child.id()).context("a process number")?);
-    if running.child.try_wait()?.is_none() {
+    let held = running.child.stdin.take();
+    if held.is_none() && running.child.try_wait()?.is_none() {
         kill(pid, Signal::SIGTERM).ok();
     }
+    drop(held);
     let deadline = Instant::now() + END;
     while running.child.try_wait()?.is_none() {
         if Instant::now() > deadline {

@@ -1,15 +1,22 @@
 //! The command itself.
 
+use super::check::check;
 use super::house::House;
 use super::place::kept;
 use super::sample::Sample;
 use super::start::Demo;
-use super::{clean, watch};
-use crate::needs;
+use super::watch::{self, Follower};
+use super::{browser, clean, elevate, times};
+use crate::interrupt::Interrupted;
 use crate::postgres::free_port;
+use crate::{needs, program};
 use anyhow::{Result, ensure};
-use nix::sys::signal::{SigSet, Signal};
 use std::io::IsTerminal as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How often it is looked what people have done.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The port of the address that the README names.
 const PORT: u16 = 7420;
@@ -34,28 +41,70 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return clean::clean(&kept()?);
     }
     needs::ensure(&[needs::DEMO], options.install)?;
+    elevate::ensure()?;
+    // From the moment at which cargo began, so that what it had to build counts too.
+    let now = Instant::now();
+    let began = now.checked_sub(program::age()?).unwrap_or(now);
     if options.check || !std::io::stdin().is_terminal() {
-        return check();
+        return Houses::new(free_port()?, began)
+            .raised(|demo, house, sample| check(demo, house, sample, false));
     }
-    raised(page_port()?, |demo, house, _| wait_for_people(demo, house))
+    Houses::new(page_port()?, began).raised(|demo, house, _| wait_for_people(demo, house))
 }
 
-/// `cargo demo --check`.
-pub(crate) fn check() -> Result<()> {
-    raised(free_port()?, super::check::check)
+/// `cargo demo --check` and the browser story in one house.
+pub(crate) fn check_in_browser() -> Result<()> {
+    Houses::new(free_port()?, Instant::now())
+        .raised(|demo, house, sample| check(demo, house, sample, true))
 }
 
-/// Brings a house up with the sample's first push in staging, does something in it, and takes it away.
-fn raised(port: u16, then: impl FnOnce(&mut Demo, &House, &Sample) -> Result<()>) -> Result<()> {
-    let mut demo = Demo::begin(port)?;
-    let outcome =
-        first_push(&mut demo).and_then(|(house, sample)| then(&mut demo, &house, &sample));
-    let ended = demo.end();
-    outcome.and(ended)
+/// The browser story alone, with pictures taken on the way.
+pub(crate) fn pictures(folder: &Path) -> Result<()> {
+    Houses::new(free_port()?, Instant::now())
+        .raised(|demo, house, sample| browser::story(demo, house, sample, Some(folder)))
 }
 
-fn first_push(demo: &mut Demo) -> Result<(House, Sample)> {
-    demo.build_programs()?;
+/// How a house is brought up.
+pub(crate) struct Houses {
+    port: u16,
+    began: Instant,
+    /// Cargo's profile.
+    profile: &'static str,
+}
+
+impl Houses {
+    fn new(port: u16, began: Instant) -> Self {
+        Self {
+            port,
+            began,
+            profile: "dev",
+        }
+    }
+
+    /// One with free ports and the programs as they are released.
+    pub(crate) fn for_release() -> Result<Self> {
+        Ok(Self {
+            port: free_port()?,
+            began: Instant::now(),
+            profile: "release",
+        })
+    }
+
+    /// Brings it up with the sample's first push in staging, does something in it, and takes it away.
+    pub(crate) fn raised(
+        self,
+        then: impl FnOnce(&mut Demo, &House, &Sample) -> Result<()>,
+    ) -> Result<()> {
+        let mut demo = Demo::begin(self.port, self.began)?;
+        let outcome = first_push(&mut demo, self.profile)
+            .and_then(|(house, sample)| then(&mut demo, &house, &sample));
+        let ended = demo.end();
+        outcome.and(ended)
+    }
+}
+
+fn first_push(demo: &mut Demo, profile: &str) -> Result<(House, Sample)> {
+    demo.build_programs(profile)?;
     let blobs = demo.make_images()?;
     demo.fill_registry(&blobs)?;
     let (sample, filling) = demo.make_sample()?;
@@ -70,6 +119,7 @@ fn first_push(demo: &mut Demo) -> Result<(House, Sample)> {
     );
     watch::promotion(demo, &house, "dev", 0, &["applied"])?;
     watch::promotion(demo, &house, "staging", 0, &["applied"])?;
+    times::tell(demo, "ready")?;
     Ok((house, sample))
 }
 
@@ -88,24 +138,16 @@ fn wait_for_people(demo: &mut Demo, house: &House) -> Result<()> {
         "  {url}/projects/shop/environments\n\nPush more from {}; Ctrl-C ends.",
         demo.place.root().join("git/shop").display()
     );
-    let stopped = interrupted()?;
-    while !stopped.is_finished() {
-        demo.programs.all_live()?;
-        std::thread::sleep(super::program::LOOK);
+    let mut follower = Follower::from_here(house)?;
+    loop {
+        match demo.programs.all_live() {
+            Ok(()) => follower.look(demo, house)?,
+            // The person has seen enough: this is how it is meant to end.
+            Err(error) if error.is::<Interrupted>() => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        std::thread::sleep(LOOK);
     }
-    Ok(())
-}
-
-/// A thread that ends with Ctrl-C or SIGTERM. Only now: a program started before would have inherited
-/// deaf ears.
-fn interrupted() -> Result<std::thread::JoinHandle<()>> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.thread_block()?;
-    Ok(std::thread::spawn(move || {
-        let _signal = signals.wait();
-    }))
 }
 
 /// 7420, or the first free port after it when the person agrees.

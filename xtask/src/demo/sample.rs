@@ -10,6 +10,16 @@ use std::process::Command;
 /// Who writes the sample's commits; the demo makes a person with this address.
 pub(crate) const DEVELOPER: (&str, &str) = ("Dana Dev", "dana@shop.example");
 
+/// What [`Sample::stocktaking`] counts.
+const STOCKTAKING: &str = r#""""Counts the stock, one article after the other."""
+
+import time
+
+for number in range(1, 101):
+    print(f"counted article {number} of 100", flush=True)
+    time.sleep(0.12)
+"#;
+
 /// What stands in for a value in the template.
 pub(crate) struct Filling {
     pub(crate) registry: String,
@@ -102,6 +112,39 @@ impl Sample {
             "sample",
         )?;
         self.commit("Sell lamps, chairs and tables")
+    }
+
+    /// A commit after which a step prints for some seconds, line by line, so that somebody can watch it.
+    pub(crate) fn stocktaking(&self) -> Result<()> {
+        std::fs::write(self.clone.join("shop/stocktaking.py"), STOCKTAKING)?;
+        let pipeline = self.clone.join(".sallyport.yml");
+        let text = std::fs::read_to_string(&pipeline)?;
+        let tests = "        python3 -m pytest tests/unit";
+        let counted = text.replacen(
+            tests,
+            &format!("        python3 shop/stocktaking.py\n{tests}"),
+            1,
+        );
+        anyhow::ensure!(counted != text, "the sample's pipeline runs its unit tests");
+        std::fs::write(pipeline, counted)?;
+        self.commit("Count the stock before the tests")
+    }
+
+    /// A commit with another pipeline that no hook tells of: the commit before and the new one.
+    pub(crate) fn commit_unheard(&self, pipeline: &str) -> Result<(String, String)> {
+        let before = self.head()?;
+        std::fs::write(self.clone.join(".sallyport.yml"), pipeline)?;
+        give_all(&self.clone)?;
+        self.git(&["add", "--all"])?;
+        // The same pipeline twice is two commits all the same.
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", "Measure"])?;
+        // What fetches runs no post-receive hook.
+        let (bare, clone) = (
+            self.bare.display().to_string(),
+            self.clone.display().to_string(),
+        );
+        self.git(&["--git-dir", &bare, "fetch", "--quiet", &clone, "main:main"])?;
+        Ok((before, self.head()?))
     }
 
     /// A commit that takes an old package with a known hole.

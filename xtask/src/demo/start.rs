@@ -4,9 +4,10 @@ use super::ledger::{Entry, Ledger, Process};
 use super::place::{Account, Place, give, kept};
 use super::program::{Programs, command};
 use super::sample::{Filling, Sample};
-use crate::images::{Built, build_all, push};
+use super::traces::{Namespaces, Traces};
+use crate::images::{Built, build_all, is_cached, push};
 use crate::postgres::free_port;
-use crate::{built, registry};
+use crate::{built, interrupt, program, registry};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ pub(crate) struct Demo {
     pub(crate) kept: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) images: Vec<Built>,
+    /// Whether the images are made in this run and not taken from the cache.
+    pub(crate) is_first: bool,
+    before: Traces,
     began: Instant,
 }
 
@@ -34,23 +38,16 @@ pub(crate) struct Ports {
 
 impl Demo {
     /// Writes the ledger and makes the run's folder.
-    pub(crate) fn begin(server_port: u16) -> Result<Self> {
+    pub(crate) fn begin(server_port: u16, began: Instant) -> Result<Self> {
+        interrupt::listen()?;
         let kept = kept()?;
         std::fs::create_dir_all(&kept).with_context(|| format!("make {}", kept.display()))?;
         let own = i32::try_from(std::process::id()).context("a process number")?;
         let owner = Process::of(own).context("this process is not in /proc")?;
-        let name = format!("demo-{own}");
-        let place = Place::of(&name);
-        let entry = Entry {
-            folder: place.root().to_owned(),
-            engine_data: kept.join("engine"),
-            cgroup: format!("sallyport-{name}"),
-            namespace: format!("sallyport-{name}"),
-            bridge: format!("sp{own}"),
-            name,
-            owner,
-            processes: Vec::new(),
-        };
+        let entry = Entry::of(&kept, owner);
+        program::mark(&entry.name);
+        let place = Place::of(&entry.name);
+        let before = Traces::of(&entry)?;
         let ledger = Ledger::begin(&kept, entry)?;
         place.make()?;
         let programs = Programs::new(&place)?;
@@ -63,11 +60,18 @@ impl Demo {
             place,
             ledger,
             programs,
-            kept,
             ports,
             images: Vec::new(),
-            began: Instant::now(),
+            is_first: !is_cached(&kept),
+            kept,
+            before,
+            began,
         })
+    }
+
+    /// The time since the beginning.
+    pub(crate) fn took(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Prints a stage with the time since the beginning.
@@ -85,10 +89,25 @@ impl Demo {
         format!("http://localhost:{}", self.ports.server)
     }
 
-    /// Builds the programs and puts copies where every account can reach them.
-    pub(crate) fn build_programs(&self) -> Result<()> {
+    /// Where the engine's API is.
+    pub(crate) fn engine_socket(&self) -> PathBuf {
+        self.place.root().join("engine/run/docker.sock")
+    }
+
+    /// The process of one of the programs.
+    pub(crate) fn pid_of(&self, name: &str) -> Result<i32> {
+        let started = self.ledger.entry.processes.iter().rev();
+        let mut found = started.filter(|(started, _)| started == name);
+        let (_, process) = found
+            .next()
+            .with_context(|| format!("no {name} was started"))?;
+        Ok(process.pid)
+    }
+
+    /// Builds the programs as `profile` says and puts copies where every account can reach them.
+    pub(crate) fn build_programs(&self, profile: &str) -> Result<()> {
         self.say("building the programs");
-        let built = built::programs("dev")?;
+        let built = built::programs(profile)?;
         let folder = self.place.folder("bin", None, 0o755)?;
         built::copy_programs(&built, &folder)?;
         Ok(())
@@ -146,11 +165,21 @@ impl Demo {
         Ok((sample, filling))
     }
 
-    /// Ends everything and takes it away.
+    /// Ends everything, takes it away, and looks whether the machine is as it was.
     pub(crate) fn end(mut self) -> Result<()> {
+        interrupt::ignore_from_now();
         self.say("ending");
+        let namespaces = Namespaces::of(&self.ledger.entry)?;
         self.programs.stop_all()?;
         super::clean::sweep(&self.ledger.entry)?;
-        self.ledger.close()
+        let entry = self.ledger.entry.clone();
+        self.ledger.close()?;
+        self.before.nothing_came_to(&Traces::of(&entry)?)?;
+        namespaces.are_gone()?;
+        println!(
+            "[{:>6.1} s] processes, namespaces, mounts, control groups and containers are as they were",
+            self.began.elapsed().as_secs_f64()
+        );
+        Ok(())
     }
 }

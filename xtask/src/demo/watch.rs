@@ -99,7 +99,26 @@ pub(crate) fn logs_of_failed(house: &House, number: u64, run: &Value) -> String 
     text
 }
 
-/// Waits until a promotion of a run's release into an environment is in one of some states.
+/// The number that the next run will have.
+pub(crate) fn next_run(house: &House) -> Result<u64> {
+    let runs = house.ask("/api/v1/projects/shop/runs")?.unwrap_or_default();
+    let numbers = runs.as_array().into_iter().flatten();
+    let last = numbers.filter_map(|run| run["number"].as_u64()).max();
+    Ok(last.unwrap_or(0) + 1)
+}
+
+/// An environment's promotions, the oldest first.
+pub(crate) fn promotions(house: &House, environment: &str) -> Result<Vec<Value>> {
+    let all = house.ask("/api/v1/projects/shop/promotions")?;
+    let mut found: Vec<Value> = all
+        .and_then(|all| all.as_array().cloned())
+        .unwrap_or_default();
+    found.retain(|promotion| promotion["environment"] == environment);
+    found.reverse();
+    Ok(found)
+}
+
+/// Waits until the n-th promotion into an environment is in one of some states.
 pub(crate) fn promotion(
     demo: &mut Demo,
     house: &House,
@@ -109,42 +128,121 @@ pub(crate) fn promotion(
 ) -> Result<Value> {
     let deadline = Instant::now() + PROMOTION_LIMIT;
     loop {
-        let all = house
-            .ask("/api/v1/projects/shop/promotions")?
-            .unwrap_or_default();
-        let mut of_environment: Vec<Value> = all.as_array().cloned().unwrap_or_default();
-        of_environment.retain(|promotion| promotion["environment"] == environment);
-        of_environment.reverse();
-        if let Some(found) = of_environment.get(nth) {
-            let id = found["id"].as_str().context("a promotion has an id")?;
-            if states.contains(&found["state"].as_str().unwrap_or("")) {
-                let shown = house.ask(&format!("/api/v1/promotions/{id}"))?;
-                let shown = shown.context("a promotion is shown")?;
-                demo.say(&format!(
-                    "promotion to {environment}: {}",
-                    shown["state"].as_str().unwrap_or("")
-                ));
-                return Ok(shown);
+        let found = promotions(house, environment)?.into_iter().nth(nth);
+        let is_over = Instant::now() > deadline;
+        if let Some(found) = found {
+            let state = found["state"].as_str().unwrap_or("");
+            if states.contains(&state) {
+                demo.say(&format!("promotion to {environment}: {state}"));
+                return shown(house, &found);
+            }
+            if is_over {
+                bail!(
+                    "no promotion into {environment} became {states:?}: {}",
+                    unmet(&shown(house, &found)?).join("; ")
+                );
             }
         }
         demo.programs.all_live()?;
-        if Instant::now() > deadline {
-            let latest = of_environment
-                .get(nth)
-                .and_then(|found| found["id"].as_str());
-            let shown = latest.map(|id| house.ask(&format!("/api/v1/promotions/{id}")));
-            let unmet = shown
-                .transpose()?
-                .flatten()
-                .map(|shown| unmet(&shown))
-                .unwrap_or_default();
-            bail!(
-                "no promotion into {environment} became {states:?}: {}",
-                unmet.join("; ")
-            );
+        if is_over {
+            bail!("no promotion into {environment} became {states:?}: nobody asked for one");
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// A promotion of a list, with its gate's conditions.
+fn shown(house: &House, listed: &Value) -> Result<Value> {
+    let id = listed["id"].as_str().context("a promotion has an id")?;
+    house
+        .ask(&format!("/api/v1/promotions/{id}"))?
+        .context("a promotion is shown")
+}
+
+/// What people do while the demo waits for them, told as it happens.
+#[derive(Default)]
+pub(crate) struct Follower {
+    said: BTreeMap<String, String>,
+    runs: BTreeMap<u64, BTreeMap<String, String>>,
+}
+
+impl Follower {
+    /// Knows what was told already.
+    pub(crate) fn from_here(house: &House) -> Result<Self> {
+        let mut this = Self::default();
+        for promotion in all_promotions(house)? {
+            let (name, words) = told(house, &promotion)?;
+            this.said.insert(name, words);
+        }
+        Ok(this)
+    }
+
+    /// Says what changed since the last look: runs after the first, requests, approvals, promotions.
+    pub(crate) fn look(&mut self, demo: &Demo, house: &House) -> Result<()> {
+        for number in 2..next_run(house)? {
+            let path = format!("/api/v1/projects/shop/runs/{number}");
+            let said = self.runs.entry(number).or_default();
+            if let Some(run) = house.ask(&path)? {
+                say_changes(demo, number, &run, said);
+            }
+        }
+        for promotion in all_promotions(house)?.iter().rev() {
+            let (name, words) = told(house, promotion)?;
+            if self.said.get(&name) != Some(&words) {
+                demo.say(&format!("{name}: {words}"));
+                self.said.insert(name, words);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn all_promotions(house: &House) -> Result<Vec<Value>> {
+    let all = house.ask("/api/v1/projects/shop/promotions")?;
+    Ok(all
+        .and_then(|all| all.as_array().cloned())
+        .unwrap_or_default())
+}
+
+/// A promotion's name and what there is to say of it: its state, and what it still waits for.
+fn told(house: &House, promotion: &Value) -> Result<(String, String)> {
+    let text = |key: &str| promotion[key].as_str().unwrap_or("").to_owned();
+    let name = format!(
+        "promotion {} to {}",
+        promotion["number"],
+        text("environment")
+    );
+    let mut words = text("state");
+    if words == "waiting" {
+        let unmet = unmet(&shown(house, promotion)?);
+        words = format!("requested, waits for: {}", unmet.join("; "));
+    }
+    if words == "applied" {
+        for approval in approvals(&shown(house, promotion)?) {
+            words = format!("{approval}; {words}");
+        }
+    }
+    if let Some(cause) = promotion["cause"].as_str() {
+        words = format!("{words}, {cause}");
+    }
+    Ok((name, words))
+}
+
+/// Who said yes, as the gate's decision has it.
+fn approvals(promotion: &Value) -> Vec<String> {
+    let conditions = promotion["conditions"].as_array().into_iter().flatten();
+    let text = |condition: &Value, key: &str| condition[key].as_str().unwrap_or("").to_owned();
+    conditions
+        .filter(|condition| text(condition, "title").starts_with("Approvals"))
+        .map(|c| {
+            format!(
+                "{}: {}. {}",
+                text(c, "title"),
+                text(c, "value"),
+                text(c, "detail")
+            )
+        })
+        .collect()
 }
 
 /// The conditions of a gate that are not met, as lines.

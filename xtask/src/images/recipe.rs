@@ -12,7 +12,7 @@ const WRITER: u32 = 1;
 
 /// Gives every image, from the cache or made now, and the folder with their blobs.
 pub(crate) fn build_all(cache: &Path) -> Result<(Vec<Built>, PathBuf)> {
-    let folder = cache.join("images").join(&recipe_hash()[..16]);
+    let folder = folder(cache);
     let index = folder.join("images.json");
     if let Ok(bytes) = std::fs::read(&index) {
         let images = serde_json::from_slice(&bytes).context("read the list of cached images")?;
@@ -28,10 +28,24 @@ pub(crate) fn build_all(cache: &Path) -> Result<(Vec<Built>, PathBuf)> {
     Ok((images, folder))
 }
 
+/// Whether the cache has them all.
+pub(crate) fn is_cached(cache: &Path) -> bool {
+    folder(cache).join("images.json").is_file()
+}
+
+fn folder(cache: &Path) -> PathBuf {
+    cache.join("images").join(&recipe_hash()[..16])
+}
+
+/// Where this process makes root file systems, told by its number from others' that were left.
+pub(crate) fn scratch_prefix(pid: i32) -> String {
+    format!("sallyport-rootfs-{pid}-")
+}
+
 /// `base/python` (Debian and Python) and `base/python-dev` (and pip, and pytest), which shares its first layer.
 fn base_images(cache: &Path, blobs: &Blobs) -> Result<Vec<Built>> {
     let scratch = tempfile::Builder::new()
-        .prefix("sallyport-rootfs-")
+        .prefix(&scratch_prefix(i32::try_from(std::process::id())?))
         .tempdir_in(cache)?;
     let trees = rootfs::make(scratch.path())?;
     let runtime = trees.runtime.layer()?;
