@@ -101,14 +101,16 @@ impl App {
         )
         .await?;
         let signer = SignerClient::new(&config.signer);
+        let mirrors = Mirrors::new(&data_dir.join("mirrors"));
         let promotions = promotion::Hands {
             registry: registry.clone(),
             signer: signer.clone(),
+            mirrors: mirrors.clone(),
             instance_id: instance.id.clone(),
         };
         let bells = Bells::default();
         let triggers = trigger::Hands {
-            mirrors: Mirrors::new(&data_dir.join("mirrors")),
+            mirrors,
             blobs: blobs.clone(),
         };
         let runs = run::Hands {

@@ -6,10 +6,14 @@
 //! *Never*: whether an answer counts (its gate says that); a stage; an answer that was changed.
 //! *Before / After*: `identity` / `gate`.
 
+mod end;
 mod give;
 mod state;
 mod store;
 
+pub use end::{use_up, void};
 pub use give::{Answered, GiveOutcome, give};
-pub use state::{Approval, ApprovalError, ApprovalId};
-pub use store::{standing, use_up, void};
+pub use state::{
+    Approval, ApprovalError, ApprovalEvent, ApprovalId, ApprovalState, InvalidTransition,
+};
+pub use store::standing;

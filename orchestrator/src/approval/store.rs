@@ -1,7 +1,6 @@
 //! All SQL of approvals. A statement is never updated; only its use or its end is noted.
 
-use super::state::{Approval, ApprovalId};
-use crate::clock::At;
+use super::state::{Approval, ApprovalId, ApprovalState};
 use crate::db::{Conn, Error};
 use crate::identity::PersonId;
 use contract::digest::Digest;
@@ -39,18 +38,19 @@ pub(super) async fn insert(
     Ok(inserted == 1)
 }
 
-/// The answers about a promotion that were neither used nor made void, oldest first.
+/// The answers about a promotion that are not void, oldest first: those that wait for the gate, and
+/// those that it was opened with.
 pub async fn standing(conn: &mut Conn, promotion: &str) -> Result<Vec<Approval>, Error> {
     let rows = crate::fetch_all!(
         conn,
-        (String, String, Vec<u8>, String),
-        "SELECT id, person_id, statement, statement_digest FROM approval
+        (String, String, Vec<u8>, String, Option<i64>),
+        "SELECT id, person_id, statement, statement_digest, used_at FROM approval
          WHERE subject_kind = 'promotion' AND subject_id = $1 AND void_at IS NULL
          ORDER BY given_at, id",
         promotion
     )?;
     rows.into_iter()
-        .map(|(id, person, bytes, digest)| {
+        .map(|(id, person, bytes, digest, used_at)| {
             let wrong = |column| Error::Inconsistent {
                 table: "approval",
                 column,
@@ -64,30 +64,33 @@ pub async fn standing(conn: &mut Conn, promotion: &str) -> Result<Vec<Approval>,
                 person: PersonId::parse(&person).map_err(|_| wrong("person_id"))?,
                 statement: Statement::read(&bytes).map_err(|_| wrong("statement"))?,
                 bytes,
+                state: match used_at {
+                    Some(at) => ApprovalState::Used { at },
+                    None => ApprovalState::Standing,
+                },
             })
         })
         .collect()
 }
 
-/// An approval is used once.
-pub async fn use_up(conn: &mut Conn, id: &ApprovalId, at: At) -> Result<bool, Error> {
+/// An answer is used or ended once: false when that was before.
+pub(super) async fn set_state(
+    conn: &mut Conn,
+    id: &ApprovalId,
+    state: &ApprovalState,
+) -> Result<bool, Error> {
+    let (used_at, void_at, reason) = match state {
+        ApprovalState::Standing => (None, None, None),
+        ApprovalState::Used { at } => (Some(*at), None, None),
+        ApprovalState::Void { at, reason } => (None, Some(*at), Some(reason.as_str())),
+    };
     let updated = crate::execute!(
         conn,
-        "UPDATE approval SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND void_at IS NULL",
-        id.as_str(),
-        at.0
-    )?;
-    Ok(updated == 1)
-}
-
-/// What the answer was about has changed.
-pub async fn void(conn: &mut Conn, id: &ApprovalId, reason: &str, at: At) -> Result<bool, Error> {
-    let updated = crate::execute!(
-        conn,
-        "UPDATE approval SET void_at = $2, void_reason = $3
+        "UPDATE approval SET used_at = $2, void_at = $3, void_reason = $4
          WHERE id = $1 AND used_at IS NULL AND void_at IS NULL",
         id.as_str(),
-        at.0,
+        used_at,
+        void_at,
         reason
     )?;
     Ok(updated == 1)

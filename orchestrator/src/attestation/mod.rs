@@ -2,7 +2,8 @@
 //!
 //! *Comes in*: releases, with all that is known of their runs.
 //! *Goes out*: signed statements and signatures, attached to their images in the registry.
-//! *Owns*: `attestation`; `signature` rows for an image's reference in quarantine.
+//! *Owns*: `attestation`; `signature` rows for an image's reference in quarantine, and how any of them is
+//! signed and published.
 //! *Never*: a private key; a statement about a digest that was not observed; a second text for what
 //! was signed: statement and payload are stored bytes before anybody signs them.
 //! *Before / After*: `image`, `finding` / `gate`, `promotion`.
@@ -18,7 +19,7 @@ mod store;
 mod stories;
 mod verify;
 
-pub use reconcile::{Hands, pass};
+pub use reconcile::{Hands, pass, publish_signature, sign_and_keep};
 pub use state::{
     Attestation, AttestationError, AttestationId, InvalidTransition, Kind, Signature, SignatureId,
     Signed, State,

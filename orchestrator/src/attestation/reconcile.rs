@@ -250,11 +250,11 @@ async fn advance_signature(
     let image = the_image(ground, &signature.image_id).await?;
     let signature = if signature.state == State::Intended {
         let grounds = quarantine_grounds(ground, &image).await?;
-        sign_and_keep(ground, hands, signature, &image, grounds).await?
+        sign_and_keep(ground, hands.signer, signature, &image, grounds).await?
     } else {
         signature
     };
-    publish_signature(ground, hands, &signature, &image).await?;
+    publish_signature(ground, hands.registry, &signature, &image).await?;
     Ok(Progress::Moved)
 }
 
@@ -283,14 +283,16 @@ async fn quarantine_grounds(ground: &Ground, image: &Image) -> Result<Grounds, A
     }))
 }
 
-async fn sign_and_keep(
+/// Has an intended signature made, believes it only when it holds, and keeps it: of an image in
+/// quarantine, or of one for an environment's reference, which `promotion` asks for on its own grounds.
+pub async fn sign_and_keep(
     ground: &Ground,
-    hands: &Hands<'_>,
+    signer: &SignerClient,
     signature: Signature,
     image: &Image,
     grounds: Grounds,
 ) -> Result<Signature, AttestationError> {
-    let signature = sign::signature(ground, hands, signature, image, grounds).await?;
+    let signature = sign::signature(ground, signer, signature, image, grounds).await?;
     let Some(signed) = signature.state.signed().cloned() else {
         return Ok(signature);
     };
@@ -323,14 +325,15 @@ fn signed_record(signature: &Signature, signed: &Signed, image: &Image) -> Recor
     }
 }
 
-async fn publish_signature(
+/// Puts a signature that was made under its reference, and reads it back.
+pub async fn publish_signature(
     ground: &Ground,
-    hands: &Hands<'_>,
+    registry: &Registry,
     signature: &Signature,
     image: &Image,
 ) -> Result<Digest, AttestationError> {
     let signed = signature.state.signed().ok_or_else(|| gone(image))?;
-    let manifest = publish::signature(hands.registry, signature, signed, image).await?;
+    let manifest = publish::signature(registry, signature, signed, image).await?;
     let at = ground.now();
     published(
         &format!("signature {}", signature.id),

@@ -5,7 +5,7 @@ use super::state::{Attestation, AttestationError, Event, Signature, Signed, Stat
 use super::verify::{attestation_holds, signature_holds, trusted};
 use crate::ground::Ground;
 use crate::image::Image;
-use crate::signing::{Grounds, KeyRole};
+use crate::signing::{Grounds, KeyRole, SignerClient};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use evidence::dsse::{self, Envelope};
@@ -54,14 +54,13 @@ pub(super) async fn attestation(
 /// Has a payload signed: the signature with its DER.
 pub(super) async fn signature(
     ground: &Ground,
-    hands: &Hands<'_>,
+    signer: &SignerClient,
     mut signature: Signature,
     image: &Image,
     grounds: Grounds,
 ) -> Result<Signature, AttestationError> {
     let what = format!("signature {}", signature.id);
-    let answer = hands
-        .signer
+    let answer = signer
         .sign_image(
             signature.id.as_str(),
             &signature.payload,

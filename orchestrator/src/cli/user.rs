@@ -28,10 +28,15 @@ pub(super) enum UserCommand {
         #[arg(long)]
         password_file: PathBuf,
     },
-    /// Make a token that acts as a person, into a file only you can read.
+    /// Make a token with a person's rights, into a file only you can read. With their password it is
+    /// one that they made themself; without, what is done by it counts as nobody's in particular, and
+    /// a gate asks for one more approval.
     Token {
         /// Whose.
         name: String,
+        /// A file that holds the person's password.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
         /// What it is for.
         #[arg(long, default_value = "command line")]
         purpose: String,
@@ -61,8 +66,18 @@ pub(super) async fn run(config: &Path, command: UserCommand) -> anyhow::Result<u
                 Answer::Refused(code) => return Ok(code),
             }
         }
-        UserCommand::Token { name, purpose, out } => {
-            let body = json!({ "name": purpose });
+        UserCommand::Token {
+            name,
+            password_file,
+            purpose,
+            out,
+        } => {
+            let password = password_file
+                .as_deref()
+                .map(super::read_secret)
+                .transpose()?;
+            let body =
+                json!({ "name": purpose, "password": password.as_ref().map(|p| p.as_str()) });
             match client
                 .post::<Value>(&format!("/api/v1/users/{name}/tokens"), &body)
                 .await?

@@ -1,9 +1,10 @@
 //! Judges: pure, no I/O, no clock. Every condition is listed, met or not, with who or what can meet it.
 
+use super::seats::Commits;
 use super::state::{
     Condition, ConditionKind, ConditionState, Evidence, Judgement, Placement, Subject,
 };
-use crate::approval::Approval;
+use crate::approval::{Approval, ApprovalState};
 use crate::clock::At;
 use crate::finding::Severity;
 use contract::settings::{FindingsRule, SeverityLevel, TestsRule};
@@ -33,6 +34,7 @@ pub fn evaluate(subject: &Subject, evidence: &Evidence, now: At) -> Judgement {
     let counted = counted(subject, evidence, now);
     let required = evidence.seats.required();
     if required > 0 {
+        conditions.push(contributors(evidence));
         conditions.push(approvals(required, &counted, evidence));
     }
     conditions.extend(rejections(subject, evidence, now));
@@ -340,10 +342,40 @@ fn counted(subject: &Subject, evidence: &Evidence, now: At) -> Vec<Approval> {
     let good = |approval: &&Approval| {
         approval.statement.answer == Answer::Approve
             && now.0 < approval.statement.expires_at
+            && approval.state == ApprovalState::Standing
+            && evidence.seats.commits != Commits::NotRead
             && evidence.seats.may(&approval.person)
             && binds(approval, subject, evidence)
     };
     evidence.approvals.iter().filter(good).cloned().collect()
+}
+
+/// Who worked on it cannot approve: until that is known, nobody's approval counts.
+fn contributors(evidence: &Evidence) -> Condition {
+    let (state, value, detail) = match evidence.seats.commits {
+        Commits::NotRead => (
+            ConditionState::Waiting,
+            "not read yet".to_owned(),
+            "Met by itself as soon as the repository's commits have been read.",
+        ),
+        Commits::Read { count, complete } => (
+            ConditionState::Met,
+            match (count, complete) {
+                (1, true) => "1 commit".to_owned(),
+                (count, true) => format!("{count} commits"),
+                (count, false) => format!("{count} commits read, not all"),
+            },
+            "Who wrote or committed one of them cannot approve.",
+        ),
+    };
+    condition(
+        ConditionKind::Contributors,
+        state,
+        "Known who worked on it",
+        value,
+        "all commits that come in",
+        detail,
+    )
 }
 
 fn approvals(required: u32, counted: &[Approval], evidence: &Evidence) -> Condition {
@@ -362,10 +394,10 @@ fn approvals(required: u32, counted: &[Approval], evidence: &Evidence) -> Condit
     } else {
         format!("Can be given by {}.", open.join(" or "))
     };
-    if !evidence.seats.unknown.is_empty() {
+    if !evidence.seats.one_more.is_empty() {
         detail.push_str(&format!(
-            " One more is wanted, because {} maps to nobody here.",
-            evidence.seats.unknown.join(" and ")
+            " One more is wanted: {}.",
+            evidence.seats.one_more.join("; ")
         ));
     }
     let title = format!(

@@ -1,11 +1,11 @@
 //! Reads everything that a gate judges, in one connection: on pages to show it, in a promotion's
 //! transaction to act on it.
 
-use super::seats::{Candidate, Exclusion, Seats};
+use super::seats::{Commits, Seats};
+use super::seats_of::seats;
 use super::state::{Evidence, GateError, Subject};
-use super::store::{self, RunFacts};
-use crate::db::{Conn, Error};
-use crate::identity::{self, PersonId, PersonRow, Role};
+use super::store;
+use crate::db::Conn;
 use crate::{approval, finding};
 use contract::digest::Digest;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub async fn gather(conn: &mut Conn, subject: &Subject) -> Result<Evidence, Gate
     let approvals = approval::standing(conn, &subject.promotion_id).await?;
     let run_passed = run.state == "finished" && run.cause.as_deref() == Some("passed");
     Ok(Evidence {
-        digest: digest(subject, &known, run_passed, &unsigned),
+        digest: digest(subject, &known, run_passed, &unsigned, &seats),
         run_number: run.number,
         run_passed,
         run_finished_at: run.finished_at,
@@ -57,6 +57,10 @@ struct Bound<'a> {
     unscanned: &'a [String],
     unsigned: &'a [String],
     tests: [i64; 4],
+    // What changes with the promotion: the commit that the environment holds, and whether it was known
+    // who worked on what comes in.
+    over: &'a str,
+    commits_read: bool,
 }
 
 fn digest(
@@ -64,6 +68,7 @@ fn digest(
     known: &finding::Known,
     run_passed: bool,
     unsigned: &[String],
+    seats: &Seats,
 ) -> Digest {
     let mut findings: Vec<String> = known
         .findings
@@ -75,7 +80,7 @@ fn digest(
         |p: &finding::advisory::NotChecked| format!("{}/{}@{}", p.kind, p.name, p.version);
     let tests = &known.tests;
     let bound = Bound {
-        v: 1,
+        v: 2,
         run: &subject.release.run_id,
         run_passed,
         findings,
@@ -83,90 +88,9 @@ fn digest(
         unscanned: &known.unscanned,
         unsigned,
         tests: [tests.passed, tests.failed, tests.errored, tests.skipped],
+        over: subject.base(),
+        commits_read: seats.commits != Commits::NotRead,
     };
     // Plain texts and numbers: serde_json cannot fail on them.
     Digest::of(&serde_json::to_vec(&bound).unwrap_or_default())
-}
-
-async fn seats(conn: &mut Conn, subject: &Subject, run: &RunFacts) -> Result<Seats, Error> {
-    // One rule is judged as it stands; several rules ask for the people of the first and as many
-    // more as the others want, which settings' check keeps to one role.
-    let rules = &subject.environment.gate.approvals;
-    let Some(first) = rules.first() else {
-        return Ok(Seats::default());
-    };
-    let author = identity::person_by_email(conn, &run.author_email).await?;
-    let committer = identity::person_by_email(conn, &run.committer_email).await?;
-    let editor = gate_editor(conn, subject).await?;
-    let mut unknown = Vec::new();
-    if author.is_none() {
-        unknown.push(format!("author {}", run.author_name));
-    }
-    if committer.is_none() && run.committer_email != run.author_email {
-        unknown.push("the committer".to_owned());
-    }
-    if run.pusher_id.is_none() {
-        unknown.push("whoever pushed".to_owned());
-    }
-    let excluded = [
-        (author.as_ref().map(|p| p.id.as_str()), Exclusion::Author),
-        (
-            committer.as_ref().map(|p| p.id.as_str()),
-            Exclusion::Committer,
-        ),
-        (run.pusher_id.as_deref(), Exclusion::Triggerer),
-        (
-            subject.requester.as_ref().map(PersonId::as_str),
-            Exclusion::Requester,
-        ),
-        (
-            editor.as_ref().map(|p| p.id.as_str()),
-            Exclusion::GateEditor,
-        ),
-    ];
-    let mut not_also = Vec::new();
-    for role in rules.iter().flat_map(|rule| &rule.not_also) {
-        if let Some(role) = Role::parse(role.as_str()) {
-            let people = identity::people_with_role(conn, role, &subject.project_id).await?;
-            not_also.extend(people.into_iter().map(|person| person.id));
-        }
-    }
-    let holders =
-        identity::people_with_role(conn, Role::ReleaseManager, &subject.project_id).await?;
-    let mut candidates = Vec::with_capacity(holders.len());
-    for holder in holders {
-        let mut exclusions: Vec<Exclusion> = excluded
-            .iter()
-            .filter(|(id, _)| *id == Some(holder.id.as_str()))
-            .map(|(_, why)| *why)
-            .collect();
-        if not_also.contains(&holder.id) {
-            exclusions.push(Exclusion::NotAlso);
-        }
-        let person = holder.person_id()?;
-        candidates.push(Candidate {
-            person,
-            display_name: holder.display_name,
-            exclusions,
-        });
-    }
-    Ok(Seats {
-        role: Some(first.from.to_string()),
-        wanted: rules.iter().map(|rule| rule.count).sum(),
-        expires_ms: rules.iter().map(|rule| rule.expires_ms).min().unwrap_or(0),
-        candidates,
-        unknown,
-    })
-}
-
-/// The person who applied the settings in force, if it was one.
-async fn gate_editor(conn: &mut Conn, subject: &Subject) -> Result<Option<PersonRow>, Error> {
-    let by = store::settings_editor(conn, &subject.project_id, subject.settings_version).await?;
-    let name = by
-        .as_deref()
-        .and_then(|by| by.strip_prefix("person(")?.strip_suffix(')'));
-    match name {
-        Some(name) => identity::person_by_name(conn, name).await,
-        None => Ok(None),
-    }
 }

@@ -1,24 +1,30 @@
 //! What has to be true before an environment, and whether it is.
 //!
-//! *Comes in*: a release, the environment that it is to enter, the evidence of now.
+//! *Comes in*: a release, the environment that it is to enter, the evidence of now, the repository's
+//! mirror to learn who worked on it.
 //! *Goes out*: a [`Judgement`] that lists every condition; a [`GatePassed`], which only this room makes.
-//! *Owns*: `gate_decision`.
-//! *Never*: the outside world; evidence from memory: it is read in the transaction that writes the
+//! *Owns*: `gate_decision`, `contribution`, `contributor`.
+//! *Never*: the outside world while it judges; evidence from memory: it is read in the transaction that writes the
 //! promotion's intent.
 //! *Before / After*: `attestation` / `promotion`.
 
+mod contributors;
+mod editors;
 mod evaluate;
 mod evidence_of;
 mod passed;
 mod seats;
+mod seats_of;
 mod state;
 mod store;
 
+pub use contributors::learn;
 pub use evaluate::evaluate;
 pub use evidence_of::gather;
 pub use passed::{GatePassed, Pass, pass};
-pub use seats::{Candidate, Exclusion, Seats};
+pub use seats::{Candidate, Commits, Exclusion, Seats};
 pub use state::{
-    Condition, ConditionKind, ConditionState, Evidence, GateError, Judgement, Placement, Subject,
+    Condition, ConditionKind, ConditionState, Evidence, GateError, Holding, Judgement, Placement,
+    Requester, Subject,
 };
 pub use store::{conditions, decision};

@@ -49,7 +49,7 @@ pub async fn pass(
 ) -> Result<Pass, GateError> {
     let evidence = gather(conn, subject).await?;
     let judgement = evaluate(subject, &evidence, now);
-    void_what_changed(conn, subject, &evidence.approvals, &judgement, now).await?;
+    void_what_changed(conn, subject, &evidence.approvals, &judgement, now, ids).await?;
     if !judgement.is_open() {
         return Ok(Pass::Closed(judgement));
     }
@@ -82,7 +82,7 @@ pub async fn pass(
     };
     store::insert_open(conn, row).await?;
     for approval in &judgement.counted {
-        approval::use_up(conn, &approval.id, now).await?;
+        approval::use_up(conn, approval, now).await?;
     }
     Ok(Pass::Passed(Box::new(GatePassed {
         decision,
@@ -122,6 +122,7 @@ async fn void_what_changed(
     standing: &[Approval],
     judgement: &Judgement,
     now: At,
+    ids: &dyn IdSource,
 ) -> Result<(), GateError> {
     for approval in standing {
         let statement = &approval.statement;
@@ -137,7 +138,7 @@ async fn void_what_changed(
         } else {
             continue;
         };
-        approval::void(conn, &approval.id, reason, now).await?;
+        approval::void(conn, now, ids, &subject.project_id, approval, reason).await?;
     }
     Ok(())
 }

@@ -1,20 +1,22 @@
-//! Who may fill an approver's seat: author, committer, triggerer, requester and gate editor never,
-//! administrators are no exception; settings can only exclude more (DESIGN.md Gates).
+//! Who may fill an approver's seat: authors and committers of what comes in, triggerer, requester and
+//! gate editors never, administrators are no exception; settings can only exclude more (DESIGN.md
+//! Gates). Where one of them cannot be matched to a person, nobody can be excluded for it: one more
+//! approval is asked for instead.
 
 use crate::identity::PersonId;
 
 /// Why somebody may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exclusion {
-    /// Wrote the commit.
+    /// Wrote one of the commits that come in.
     Author,
-    /// Committed it.
+    /// Committed one of them.
     Committer,
     /// Pushed it.
     Triggerer,
     /// Asked for the promotion.
     Requester,
-    /// Applied the settings that hold the gate.
+    /// Applied settings that changed the gate or what it rests on.
     GateEditor,
     /// Holds a role that the settings exclude.
     NotAlso,
@@ -24,8 +26,8 @@ impl Exclusion {
     /// In words, after "they".
     pub fn words(self) -> &'static str {
         match self {
-            Self::Author => "wrote the commit",
-            Self::Committer => "committed it",
+            Self::Author => "wrote a commit of this release",
+            Self::Committer => "committed one of its commits",
             Self::Triggerer => "triggered the run",
             Self::Requester => "requested this promotion",
             Self::GateEditor => "edited the gate's settings",
@@ -56,15 +58,32 @@ pub struct Seats {
     pub expires_ms: u64,
     /// Who holds the role.
     pub candidates: Vec<Candidate>,
-    /// Author, committer or pusher who map to nobody, as they are called: each release with any of
-    /// them asks for one more approval.
-    pub unknown: Vec<String>,
+    /// Why one more is wanted, however many reasons there are: author, committer, pusher, requester or
+    /// editor who map to nobody, commits that could not all be read.
+    pub one_more: Vec<String>,
+    /// What is known of the commits that come in.
+    pub commits: Commits,
+}
+
+/// What is known of the commits that a release brings over what its environment holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Commits {
+    /// Nothing yet: nobody can tell who may fill a seat.
+    #[default]
+    NotRead,
+    /// Who wrote and committed them.
+    Read {
+        /// How many were read.
+        count: i64,
+        /// Whether these are all.
+        complete: bool,
+    },
 }
 
 impl Seats {
     /// How many people have to say yes.
     pub fn required(&self) -> u32 {
-        match (&self.role, self.unknown.is_empty()) {
+        match (&self.role, self.one_more.is_empty()) {
             (None, _) => 0,
             (Some(_), true) => self.wanted,
             (Some(_), false) => self.wanted.saturating_add(1),

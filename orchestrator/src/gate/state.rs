@@ -19,6 +19,27 @@ pub struct Placement {
     pub since: At,
 }
 
+/// What an environment holds, told by `promotion`, which knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The commit that its release was built from.
+    pub commit: String,
+    /// The version of the settings by which it was let in.
+    pub settings_version: i64,
+}
+
+/// Who asked for a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requester {
+    /// The settings' rule.
+    Rule,
+    /// A person.
+    Person(PersonId),
+    /// Somebody who cannot be matched to a person, as stored: a user of the host, a token that another
+    /// made.
+    Unmatched(String),
+}
+
 /// What is judged.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -34,10 +55,19 @@ pub struct Subject {
     pub environment: Environment,
     /// The release.
     pub release: Release,
-    /// The person who asked for it, if one did.
-    pub requester: Option<PersonId>,
+    /// Who asked for it.
+    pub requester: Requester,
     /// Where the release is now.
     pub placements: Vec<Placement>,
+    /// What the environment holds now.
+    pub holds: Option<Holding>,
+}
+
+impl Subject {
+    /// The commit that the environment holds; empty when it holds nothing.
+    pub fn base(&self) -> &str {
+        self.holds.as_ref().map_or("", |holds| &holds.commit)
+    }
 }
 
 /// Everything that is known about it now.
@@ -83,6 +113,8 @@ pub enum ConditionKind {
     Signed,
     /// It has been before this one long enough.
     Soak,
+    /// It is known who worked on what comes in.
+    Contributors,
     /// People said yes.
     Approvals,
     /// Nobody said no.
@@ -166,6 +198,12 @@ pub enum GateError {
     /// The database.
     #[error("read what a gate judges, or write its decision")]
     Db(#[from] crate::db::Error),
+    /// The repository.
+    #[error("read who worked on a release")]
+    Source(#[from] crate::source::SourceError),
+    /// The approvals.
+    #[error("read or end approvals")]
+    Approval(#[from] crate::approval::ApprovalError),
     /// What is judged is not there.
     #[error("{what} of promotion {promotion_id} is not there")]
     Missing {

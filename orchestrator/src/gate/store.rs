@@ -3,6 +3,7 @@
 use super::state::Condition;
 use crate::clock::At;
 use crate::db::{Conn, Error};
+use crate::source::{Contribution, Contributor};
 use evidence::decision::Decision;
 
 /// What a gate wants to know of a run.
@@ -16,13 +17,15 @@ pub(super) struct RunFacts {
     pub(super) author_email: String,
     pub(super) committer_email: String,
     pub(super) pusher_id: Option<String>,
+    pub(super) commit_id: String,
 }
 
 pub(super) async fn run_facts(conn: &mut Conn, run_id: &str) -> Result<Option<RunFacts>, Error> {
     crate::fetch_optional!(
         conn,
         RunFacts,
-        "SELECT number, state, cause, finished_at, author_name, author_email, committer_email, pusher_id
+        "SELECT number, state, cause, finished_at, author_name, author_email, committer_email, pusher_id,
+                commit_id
          FROM run WHERE id = $1",
         run_id
     )
@@ -53,20 +56,101 @@ pub(super) async fn published(
     ))
 }
 
-/// The names of the people who applied versions of the settings, as stored (`person(<name>)`).
-pub(super) async fn settings_editor(
+/// From what an environment holds (empty: nothing) to what is to enter it.
+#[derive(Clone, Copy)]
+pub(super) struct Range<'a> {
+    pub(super) project_id: &'a str,
+    pub(super) base: &'a str,
+    pub(super) head: &'a str,
+}
+
+/// False when another pass was faster.
+pub(super) async fn insert_contribution(
+    conn: &mut Conn,
+    range: Range<'_>,
+    contribution: &Contribution,
+    at: At,
+) -> Result<bool, Error> {
+    let inserted = crate::execute!(
+        conn,
+        "INSERT INTO contribution (project_id, base_id, head_id, commits, complete, read_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (project_id, base_id, head_id) DO NOTHING",
+        range.project_id,
+        range.base,
+        range.head,
+        i64::try_from(contribution.commits).unwrap_or(i64::MAX),
+        i64::from(contribution.complete),
+        at.0
+    )?;
+    Ok(inserted == 1)
+}
+
+pub(super) async fn insert_contributor(
+    conn: &mut Conn,
+    range: Range<'_>,
+    person: &Contributor,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO contributor (project_id, base_id, head_id, address, name, wrote, committed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        range.project_id,
+        range.base,
+        range.head,
+        &person.address,
+        &person.name,
+        i64::from(person.wrote),
+        i64::from(person.committed)
+    )?;
+    Ok(())
+}
+
+/// How many commits were read, and whether these are all; none when they were not read yet.
+pub(super) async fn contribution(
     conn: &mut Conn,
     project_id: &str,
-    version: i64,
-) -> Result<Option<String>, Error> {
+    base: &str,
+    head: &str,
+) -> Result<Option<(i64, bool)>, Error> {
     let row = crate::fetch_optional!(
         conn,
-        (String,),
-        "SELECT applied_by FROM project_settings WHERE project_id = $1 AND version = $2",
+        (i64, i64),
+        "SELECT commits, complete FROM contribution
+         WHERE project_id = $1 AND base_id = $2 AND head_id = $3",
         project_id,
-        version
+        base,
+        head
     )?;
-    Ok(row.map(|(by,)| by))
+    Ok(row.map(|(commits, complete)| (commits, complete == 1)))
+}
+
+/// Somebody who worked on a commit, and the person to whom the address belongs.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct ContributorRow {
+    pub(super) address: String,
+    pub(super) name: String,
+    pub(super) wrote: i64,
+    pub(super) committed: i64,
+    pub(super) person_id: Option<String>,
+}
+
+pub(super) async fn contributors(
+    conn: &mut Conn,
+    project_id: &str,
+    base: &str,
+    head: &str,
+) -> Result<Vec<ContributorRow>, Error> {
+    crate::fetch_all!(
+        conn,
+        ContributorRow,
+        "SELECT c.address, c.name, c.wrote, c.committed, e.person_id
+         FROM contributor c
+         LEFT JOIN email e ON e.address = c.address AND e.verified_at IS NOT NULL
+         WHERE c.project_id = $1 AND c.base_id = $2 AND c.head_id = $3 ORDER BY c.address",
+        project_id,
+        base,
+        head
+    )
 }
 
 /// A decision that lets through, with what it was made of.

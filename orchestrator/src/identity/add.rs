@@ -157,6 +157,6 @@ async fn insert(
 }
 
 /// Addresses are compared without regard to case, as forges do.
-pub(super) fn normal_address(address: &str) -> String {
+pub fn normal_address(address: &str) -> String {
     address.trim().to_lowercase()
 }

@@ -16,13 +16,13 @@ mod sign_in;
 mod store;
 mod token;
 
-pub use actor::{Actor, PersonId};
-pub use add::{AddOutcome, NewPerson, add};
+pub use actor::{Actor, Minted, PersonId};
+pub use add::{AddOutcome, NewPerson, add, normal_address};
 pub use caller::Caller;
 pub use password::Passwords;
 pub use role::{Grant, Permission, Role};
 pub use session::{COOKIE_BYTES, FRESH, Session, of_cookie, sign_out};
-pub use sign_in::{SignInOutcome, sign_in};
+pub use sign_in::{SignInOutcome, prove, sign_in};
 pub use store::{
     PersonRow, people, people_with_role, person_by_email, person_by_name, person_name,
 };

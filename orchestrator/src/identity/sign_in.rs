@@ -2,7 +2,7 @@
 
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
 use super::session::{COOKIE_BYTES, LIFETIME, id_of};
-use super::{Actor, IdentityError, store};
+use super::{Actor, IdentityError, PersonRow, store};
 use crate::audit::{self, Record};
 use crate::ground::Ground;
 use crate::id::random_hex;
@@ -23,13 +23,7 @@ pub async fn sign_in(
     name: &str,
     password: Zeroizing<String>,
 ) -> Result<SignInOutcome, IdentityError> {
-    if password.len() > PASSWORD_BYTES_MAX {
-        return Ok(SignInOutcome::Refused);
-    }
-    let found = store::login(&mut ground.db.reader().await?, name).await?;
-    let (person, hash) = found.map_or((None, None), |(person, hash)| (Some(person), Some(hash)));
-    let good = passwords.verify(password, hash).await?;
-    let (Some(person), true) = (person, good) else {
+    let Some(person) = prove(ground, passwords, name, password).await? else {
         return Ok(SignInOutcome::Refused);
     };
     let cookie = Zeroizing::new(random_hex(&*ground.ids, COOKIE_BYTES));
@@ -60,6 +54,22 @@ pub async fn sign_in(
     Ok(SignInOutcome::SignedIn(cookie))
 }
 
+/// The person, when the password is theirs. Takes as long for a name that nobody has.
+pub async fn prove(
+    ground: &Ground,
+    passwords: &Passwords,
+    name: &str,
+    password: Zeroizing<String>,
+) -> Result<Option<PersonRow>, IdentityError> {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Ok(None);
+    }
+    let found = store::login(&mut ground.db.reader().await?, name).await?;
+    let (person, hash) = found.map_or((None, None), |(person, hash)| (Some(person), Some(hash)));
+    let good = passwords.verify(password, hash).await?;
+    Ok(person.filter(|_| good))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +77,8 @@ mod tests {
     use crate::db::Db;
     use crate::id::SystemIds;
     use crate::identity::{
-        AddOutcome, Grant, NewPerson, Permission, Role, add, of_cookie, sign_out,
+        AddOutcome, Grant, NewPerson, Permission, Role, add, make_token, of_cookie, of_token,
+        sign_out,
     };
     use std::sync::Arc;
 
@@ -114,6 +125,23 @@ mod tests {
             assert!(!session.caller.may(Permission::Approve, "any"));
             sign_out(&ground, &cookie).await.unwrap();
             assert!(of_cookie(&ground, &cookie).await.unwrap().is_none());
+        }
+
+        fn a_token_is_known_by_who_made_it(db: Db) {
+            let ground = ground(db);
+            let passwords = Passwords::new().await.unwrap();
+            let AddOutcome::Added(mara) = add_mara(&ground, &passwords).await else { panic!("not added") };
+            let herself = Actor::Person { id: mara.clone(), name: "mara".to_owned() };
+            for (maker, is_hers) in [(herself, true), (Actor::Host { uid: 0 }, false)] {
+                let made = make_token(&ground, &maker, &mara, "shell").await.unwrap();
+                let caller = of_token(&ground, &made.secret).await.unwrap().unwrap();
+                assert!(caller.may(Permission::Request, "any"), "it has her rights");
+                assert_eq!(caller.actor.person() == Some(&mara), is_hers, "{}", caller.actor);
+                // What a token of hers makes is hers as far as that token was.
+                let made = make_token(&ground, &caller.actor, &mara, "another").await.unwrap();
+                let caller = of_token(&ground, &made.secret).await.unwrap().unwrap();
+                assert_eq!(caller.actor.person().is_some(), is_hers, "{}", caller.actor);
+            }
         }
 
         fn an_author_is_found_by_a_verified_address_in_any_case(db: Db) {

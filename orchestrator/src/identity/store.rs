@@ -1,6 +1,6 @@
 //! All SQL of people, sign-ins, sessions, tokens and grants.
 
-use super::actor::PersonId;
+use super::actor::{Actor, PersonId};
 use super::role::{Grant, Role};
 use crate::clock::At;
 use crate::db::{Conn, Error};
@@ -209,38 +209,55 @@ pub(super) async fn delete_expired_sessions(conn: &mut Conn, now: At) -> Result<
     Ok(())
 }
 
-pub(super) async fn insert_token(
-    conn: &mut Conn,
-    id: &str,
-    person: &str,
-    name: &str,
-    secret_hash: &str,
-    at: At,
-    expires_at: At,
-) -> Result<(), Error> {
+pub(super) struct NewToken<'a> {
+    pub(super) id: &'a str,
+    pub(super) person: &'a PersonId,
+    pub(super) name: &'a str,
+    pub(super) secret_hash: &'a str,
+    pub(super) made_by: &'a Actor,
+    pub(super) at: At,
+    pub(super) expires_at: At,
+}
+
+pub(super) async fn insert_token(conn: &mut Conn, row: NewToken<'_>) -> Result<(), Error> {
     crate::execute!(
         conn,
-        "INSERT INTO token (id, person_id, name, secret_hash, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        id,
-        person,
-        name,
-        secret_hash,
-        at.0,
-        expires_at.0
+        "INSERT INTO token (id, person_id, name, secret_hash, created_at, expires_at, made_by, made_by_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        row.id,
+        row.person.as_str(),
+        row.name,
+        row.secret_hash,
+        row.at.0,
+        row.expires_at.0,
+        row.made_by.to_string(),
+        row.made_by.person().map(PersonId::as_str)
     )?;
     Ok(())
 }
 
-pub(super) async fn token_owner(
+/// A token with its person.
+#[derive(sqlx::FromRow)]
+pub(super) struct TokenRow {
+    pub(super) id: String,
+    pub(super) person_id: String,
+    pub(super) name: String,
+    pub(super) display_name: String,
+    pub(super) made_by: Option<String>,
+    pub(super) made_by_id: Option<String>,
+}
+
+/// The token of this hash, when it is good and its person not disabled.
+pub(super) async fn token(
     conn: &mut Conn,
     secret_hash: &str,
     now: At,
-) -> Result<Option<PersonRow>, Error> {
+) -> Result<Option<TokenRow>, Error> {
     crate::fetch_optional!(
         conn,
-        PersonRow,
-        "SELECT p.id, p.name, p.display_name FROM token t JOIN person p ON p.id = t.person_id
+        TokenRow,
+        "SELECT t.id, t.person_id, p.name, p.display_name, t.made_by, t.made_by_id
+         FROM token t JOIN person p ON p.id = t.person_id
          WHERE t.secret_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
            AND p.disabled_at IS NULL",
         secret_hash,

@@ -1,6 +1,6 @@
 //! Tokens of people for the API: `sp-token.<64 hex>`; only the hash is stored.
 
-use super::actor::{Actor, PersonId};
+use super::actor::{Actor, Minted, PersonId};
 use super::caller::Caller;
 use super::{IdentityError, store};
 use crate::audit::{self, Record};
@@ -22,7 +22,7 @@ pub struct MadeToken {
     pub secret: Zeroizing<String>,
 }
 
-/// Makes a token that acts as this person.
+/// Makes a token with this person's rights; it remembers who made it.
 pub async fn make_token(
     ground: &Ground,
     actor: &Actor,
@@ -39,8 +39,16 @@ pub async fn make_token(
         .write("identity.make-token", move |conn| {
             Box::pin(async move {
                 let expires_at = at.plus(LIFETIME);
-                store::insert_token(conn, &row_id, person.as_str(), &name, &hash, at, expires_at)
-                    .await?;
+                let row = store::NewToken {
+                    id: &row_id,
+                    person: &person,
+                    name: &name,
+                    secret_hash: &hash,
+                    made_by: &actor,
+                    at,
+                    expires_at,
+                };
+                store::insert_token(conn, row).await?;
                 let record = Record::new("identity.token-made", format!("person:{person}"), &actor)
                     .with("token", row_id)
                     .with("name", name);
@@ -52,20 +60,40 @@ pub async fn make_token(
     Ok(MadeToken { id, secret })
 }
 
-/// The person whose token this is.
+/// Who calls with this token.
 pub async fn of_token(ground: &Ground, token: &str) -> Result<Option<Caller>, IdentityError> {
     if !token.starts_with(PREFIX) {
         return Ok(None);
     }
     let mut conn = ground.db.reader().await?;
     let hash = Digest::of(token.as_bytes()).hex();
-    let Some(person) = store::token_owner(&mut conn, &hash, ground.now()).await? else {
+    let Some(row) = store::token(&mut conn, &hash, ground.now()).await? else {
         return Ok(None);
     };
-    let grants = store::grants(&mut conn, &person.id).await?;
-    let actor = Actor::Person {
-        id: person.person_id()?,
-        name: person.name,
+    let store::TokenRow {
+        id,
+        person_id,
+        name,
+        display_name,
+        made_by,
+        made_by_id,
+    } = row;
+    let grants = store::grants(&mut conn, &person_id).await?;
+    let minted = if made_by_id.as_deref() == Some(person_id.as_str()) {
+        Minted::ByThemself
+    } else {
+        Minted::By(made_by.unwrap_or_else(|| "somebody".to_owned()))
     };
-    Ok(Some(Caller::new(actor, person.display_name, grants)))
+    let person = PersonId::parse(&person_id).map_err(|_| crate::db::Error::Inconsistent {
+        table: "token",
+        column: "person_id",
+        id: id.clone(),
+    })?;
+    let actor = Actor::Token {
+        id,
+        person,
+        name,
+        minted,
+    };
+    Ok(Some(Caller::new(actor, display_name, grants)))
 }

@@ -1,8 +1,10 @@
 //! Applies a settings document: a new version, or everything that is wrong with it.
 
+use super::difference::difference;
 use super::state::{Project, ProjectError, ProjectId};
 use super::store;
 use crate::audit::{self, Record};
+use crate::db::Conn;
 use crate::ground::Ground;
 use crate::identity::Actor;
 use contract::complaint::Complaint;
@@ -27,6 +29,8 @@ pub enum ApplyOutcome {
     Conflict {
         /// The version that holds; 0 when there is no such project.
         current: i64,
+        /// What has changed since the version that it was made from, line by line (DECISIONS 20).
+        difference: String,
     },
     /// It is wrong.
     Complaints(Vec<Complaint>),
@@ -59,7 +63,7 @@ pub async fn apply(
                     }
                 }
                 if current != from {
-                    return Ok(ApplyOutcome::Conflict { current });
+                    return conflict(conn, found.as_ref(), from).await;
                 }
                 let id = match found {
                     Some(project) => project.id,
@@ -77,10 +81,10 @@ pub async fn apply(
                     store::advance(conn, &id, from).await?
                 };
                 if !moved {
-                    return Ok(ApplyOutcome::Conflict { current });
+                    let found = store::by_name(conn, name.as_str()).await?;
+                    return conflict(conn, found.as_ref(), from).await;
                 }
-                let by = actor.to_string();
-                store::insert_version(conn, &id, version, &document, now, &by).await?;
+                store::insert_version(conn, &id, version, &document, now, &actor).await?;
                 let record = Record::new("project.applied", format!("project:{id}"), &actor)
                     .project(id.as_str())
                     .with("name", name.as_str())
@@ -94,6 +98,30 @@ pub async fn apply(
             })
         })
         .await
+}
+
+/// Another version came first: the editor is told what it changed.
+async fn conflict(
+    conn: &mut Conn,
+    found: Option<&Project>,
+    from: i64,
+) -> Result<ApplyOutcome, ProjectError> {
+    let Some(project) = found else {
+        return Ok(ApplyOutcome::Conflict {
+            current: 0,
+            difference: String::new(),
+        });
+    };
+    let (id, current) = (project.id.as_str(), project.settings_version);
+    let old = store::settings_document(conn, id, from).await?;
+    let new = store::settings_document(conn, id, current).await?;
+    let text = |document: Option<Vec<u8>>| {
+        String::from_utf8_lossy(&document.unwrap_or_default()).into_owned()
+    };
+    Ok(ApplyOutcome::Conflict {
+        current,
+        difference: difference(&text(old), &text(new)),
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +147,10 @@ mod tests {
             let longer = format!("{SHOP}limits: {{ timeout: 30m }}\n");
             assert!(matches!(apply_text(1, longer).await, ApplyOutcome::Applied { version: 2, .. }));
             let other = format!("{SHOP}limits: {{ timeout: 20m }}\n");
-            assert_eq!(apply_text(1, other).await, ApplyOutcome::Conflict { current: 2 });
+            let ApplyOutcome::Conflict { current: 2, difference } = apply_text(1, other).await else {
+                panic!("the later of two editors is told")
+            };
+            assert_eq!(difference, "+limits: { timeout: 30m }\n");
             let wrong = apply_text(2, format!("{SHOP}colour: red\n")).await;
             assert!(matches!(wrong, ApplyOutcome::Complaints(c) if c[0].code == "unknown-key"));
             let mut conn = ground.db.reader().await.unwrap();

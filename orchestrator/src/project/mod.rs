@@ -7,12 +7,13 @@
 //! *Before / After*: `identity` / every stage.
 
 mod apply;
+mod difference;
 mod state;
 mod store;
 
 pub use apply::{ApplyOutcome, apply};
 pub use state::{Project, ProjectError, ProjectId, SettingsVersion};
 pub use store::{
-    VersionRow, by_id, by_name, current_settings, list, next_promotion_number, settings_at,
-    settings_document, versions,
+    Editor, VersionRow, by_id, by_name, current_settings, editor, list, next_promotion_number,
+    settings_at, settings_document, versions,
 };

@@ -3,6 +3,7 @@
 use super::state::{Project, ProjectId, SettingsVersion};
 use crate::clock::At;
 use crate::db::{Conn, Error};
+use crate::identity::{Actor, PersonId};
 use contract::name::Name;
 
 type Row = (String, String, i64);
@@ -82,20 +83,47 @@ pub(super) async fn insert_version(
     version: i64,
     document: &[u8],
     at: At,
-    by: &str,
+    by: &Actor,
 ) -> Result<(), Error> {
     crate::execute!(
         conn,
-        "INSERT INTO project_settings (project_id, version, document, digest, applied_at, applied_by)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO project_settings (project_id, version, document, digest, applied_at, applied_by,
+                                       applied_by_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         project.as_str(),
         version,
         document,
         contract::digest::Digest::of(document).to_string(),
         at.0,
-        by
+        by.to_string(),
+        by.person().map(PersonId::as_str)
     )?;
     Ok(())
+}
+
+/// Who applied a version of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Editor {
+    /// The actor, as stored.
+    pub applied_by: String,
+    /// The person, when it can be matched to one.
+    pub applied_by_id: Option<String>,
+}
+
+/// Who applied a version.
+pub async fn editor(
+    conn: &mut Conn,
+    project_id: &str,
+    version: i64,
+) -> Result<Option<Editor>, Error> {
+    crate::fetch_optional!(
+        conn,
+        Editor,
+        "SELECT applied_by, applied_by_id FROM project_settings
+         WHERE project_id = $1 AND version = $2",
+        project_id,
+        version
+    )
 }
 
 /// The settings document of a version, verbatim.

@@ -1,11 +1,11 @@
 //! A person's yes or no, to exactly what they were shown.
 
+use super::advance::end;
 use super::authorise::judge_in;
-use super::state::{Hands, Promotion, PromotionError, PromotionId};
+use super::state::{Event, Hands, Promotion, PromotionError, PromotionId};
 use super::store;
 use super::subject::subject;
 use crate::approval::{self, Answered, GiveOutcome};
-use crate::audit::{self, Record};
 use crate::clock::At;
 use crate::db::Conn;
 use crate::gate::Subject;
@@ -149,19 +149,13 @@ async fn answer_in(
         GiveOutcome::AlreadyAnswered => return Ok(AnswerOutcome::AlreadyAnswered),
         GiveOutcome::Given(_) => {}
     }
-    if rejected && store::set_ended(conn, &promotion.id, "void", &cause, at).await? {
+    if rejected {
         let actor = Actor::Person {
             id: who.person.clone(),
             name: who.name.clone(),
         };
-        let record = Record::new(
-            "promotion.void",
-            format!("promotion:{}", promotion.id),
-            &actor,
-        )
-        .project(&promotion.project_id)
-        .with("cause", "rejected");
-        audit::append(conn, at, &*ground.ids, record).await?;
+        let event = Event::Voided { cause, at: at.0 };
+        end(conn, ground, promotion, event, &actor).await?;
     }
     Ok(AnswerOutcome::Given)
 }

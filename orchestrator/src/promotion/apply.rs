@@ -1,9 +1,14 @@
-//! Moves exactly the decided digests: copy, attestations, signature, then the tags, and reads all back.
+//! Moves exactly the decided digests: copy, attestations, signature, and reads all back; then the tags.
 //! Each part may be repeated; a crash anywhere is mended by the next pass.
+//!
+//! Before the first tag it is written down that tags may be there. Until then a failure that does not mend
+//! itself ends the promotion, and its environment is free for others; from then on it only goes on.
 
-use super::state::{Hands, Promotion, PromotionError};
-use super::store::{self, SignatureRow};
-use crate::approval;
+use super::advance::{advance, end};
+use super::state::{Event, Hands, Promotion, PromotionError, PromotionState};
+use super::store;
+use crate::approval::{self, ApprovalState};
+use crate::attestation::{self, Signature};
 use crate::audit::{self, Record};
 use crate::gate;
 use crate::ground::Ground;
@@ -22,29 +27,59 @@ pub(super) async fn apply(
     ground: &Ground,
     hands: &Hands,
     promotion: &Promotion,
-    decision_id: &str,
 ) -> Result<Progress, PromotionError> {
-    let missing = |what| PromotionError::Missing {
-        what,
-        id: promotion.id.clone(),
+    let PromotionState::Applying {
+        decision_id,
+        tagging_since,
+        ..
+    } = &promotion.state
+    else {
+        return Ok(Progress::Idle);
     };
     let plan = read(ground, promotion, decision_id).await?;
-    let tag = Tag::parse(&format!("run-{}", plan.run_number)).ok_or_else(|| missing("a tag"))?;
-    let mut copied = Vec::with_capacity(plan.images.len());
-    for (image, target) in &plan.images {
-        copied.push((
-            target,
-            move_image(ground, hands, promotion, &plan, image, target).await?,
-        ));
+    if tagging_since.is_none() {
+        for (image, target) in &plan.images {
+            move_image(ground, hands, promotion, &plan, image, target).await?;
+        }
+        if !begin_tags(ground, promotion).await? {
+            return Ok(Progress::Idle);
+        }
     }
-    let current = Tag::parse(CURRENT).ok_or_else(|| missing("a tag"))?;
-    for tag in [&tag, &current] {
-        for (target, manifest) in &copied {
-            let tagged = hands.registry.tag(&target.repository, tag, manifest).await;
-            tagged.map_err(|source| registry(promotion, source))?;
+    let missing = || PromotionError::Missing {
+        what: "a tag",
+        id: promotion.id.clone(),
+    };
+    for tag in [format!("run-{}", plan.run_number), CURRENT.to_owned()] {
+        let tag = Tag::parse(&tag).ok_or_else(missing)?;
+        for (image, target) in &plan.images {
+            let manifest = manifest(image);
+            let tagged = hands.registry.tag(&target.repository, &tag, &manifest);
+            tagged.await.map_err(|source| registry(promotion, source))?;
         }
     }
     settle(ground, promotion).await
+}
+
+fn manifest(image: &Image) -> Manifest {
+    Manifest {
+        bytes: image.manifest.clone(),
+        digest: image.digest,
+        media_type: image.media_type.clone(),
+    }
+}
+
+/// Written before the first tag is.
+async fn begin_tags(ground: &Ground, promotion: &Promotion) -> Result<bool, PromotionError> {
+    let (promotion, at) = (promotion.clone(), ground.now().0);
+    ground
+        .db
+        .write("promotion.tagging", move |conn| {
+            Box::pin(async move {
+                let version = promotion.settings_version;
+                advance(conn, &promotion, Event::Tagging { at }, version).await
+            })
+        })
+        .await
 }
 
 /// What is to be moved, and why it may.
@@ -81,12 +116,13 @@ async fn read(
     }
     let run_number = store::run_number(&mut conn, &release.run_id).await?;
     let standing = approval::standing(&mut conn, promotion.id.as_str()).await?;
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+    let used = standing
+        .into_iter()
+        .filter(|approval| matches!(approval.state, ApprovalState::Used { .. }));
     Ok(Plan {
         decision,
-        approvals: standing
-            .into_iter()
-            .filter_map(|approval| text(approval.bytes))
+        approvals: used
+            .filter_map(|approval| String::from_utf8(approval.bytes).ok())
             .collect(),
         images,
         run_number: run_number.ok_or_else(|| missing("the run"))?,
@@ -107,7 +143,7 @@ async fn move_image(
     plan: &Plan,
     image: &Image,
     target: &Target,
-) -> Result<Manifest, PromotionError> {
+) -> Result<(), PromotionError> {
     let failed = |source| registry(promotion, source);
     let to = &target.repository;
     let manifest = hands
@@ -124,8 +160,7 @@ async fn move_image(
             .attach_attestation(to, &manifest, envelope, predicate_type);
         attached.await.map_err(failed)?;
     }
-    sign(ground, hands, promotion, plan, image, target).await?;
-    Ok(manifest)
+    sign(ground, hands, promotion, plan, image, target).await
 }
 
 /// The signature for the environment's own reference; never the one of quarantine.
@@ -137,96 +172,64 @@ async fn sign(
     image: &Image,
     target: &Target,
 ) -> Result<(), PromotionError> {
-    let missing = PromotionError::Missing {
-        what: "the signature's intent",
+    let failed = |source| PromotionError::Signature {
         id: promotion.id.clone(),
+        source,
     };
     let mut conn = ground.db.reader().await?;
-    let row = store::signature_of(&mut conn, image.id.as_str(), target.repository.as_str()).await?;
+    let signatures = attestation::signatures_of_image(&mut conn, &image.id).await?;
     drop(conn);
-    let SignatureRow {
-        id,
-        payload,
-        signature,
-    } = row.ok_or(missing)?;
-    let signature = match signature {
-        Some(signature) => signature,
-        None => {
-            let grounds = Grounds::Promotion {
-                decision: plan.decision.clone(),
-                approvals: plan.approvals.clone(),
-            };
-            let signed = hands
-                .signer
-                .sign_image(&id, &payload, &image.manifest, grounds)
-                .await;
-            let signed = signed.map_err(|source| PromotionError::Signing {
-                id: promotion.id.clone(),
-                source,
-            })?;
-            let (at, row, bytes) = (ground.now(), id.clone(), signed.signature.clone());
-            ground
-                .db
-                .write("promotion.signed", move |conn| {
-                    Box::pin(async move {
-                        store::set_signed(conn, &row, &bytes, &signed.key_id, at).await?;
-                        Ok::<(), PromotionError>(())
-                    })
-                })
-                .await?;
-            signed.signature
-        }
+    let here = |signature: &Signature| signature.repository == target.repository;
+    let signature = signatures.into_iter().find(here);
+    let signature = signature.ok_or_else(|| PromotionError::Missing {
+        what: "the signature's intent",
+        id: promotion.id.clone(),
+    })?;
+    let signature = if signature.state.signed().is_some() {
+        signature
+    } else {
+        let grounds = Grounds::Promotion {
+            decision: plan.decision.clone(),
+            approvals: plan.approvals.clone(),
+        };
+        let signed =
+            attestation::sign_and_keep(ground, &hands.signer, signature, image, grounds).await;
+        signed.map_err(failed)?
     };
-    let published = hands
-        .registry
-        .publish_signature(&target.repository, &image.digest, &payload, &signature)
-        .await
-        .map_err(|source| registry(promotion, source))?;
-    let at = ground.now();
-    ground
-        .db
-        .write("promotion.signature-published", move |conn| {
-            Box::pin(async move {
-                store::set_signature_published(conn, &id, &published.to_string(), at).await?;
-                Ok::<(), PromotionError>(())
-            })
-        })
-        .await
+    let published =
+        attestation::publish_signature(ground, &hands.registry, &signature, image).await;
+    published.map(drop).map_err(failed)
 }
 
 /// It is in the environment; older ones that waited for the same place are superseded.
 async fn settle(ground: &Ground, promotion: &Promotion) -> Result<Progress, PromotionError> {
-    let (ground_in, promotion) = (ground.clone(), promotion.clone());
+    let (ground_in, id) = (ground.clone(), promotion.id.clone());
     ground
         .db
         .write("promotion.applied", move |conn| {
             Box::pin(async move {
                 let at = ground_in.now();
-                if !store::set_applied(conn, &promotion.id, at).await? {
+                let Some(promotion) = store::by_id(conn, &id).await? else {
+                    return Ok(Progress::Idle);
+                };
+                let version = promotion.settings_version;
+                if !advance(conn, &promotion, Event::Tagged { at: at.0 }, version).await? {
                     return Ok(Progress::Idle);
                 }
                 store::place(conn, &promotion, at).await?;
-                let record = |kind, id: &str| {
-                    Record::new(kind, format!("promotion:{id}"), &Actor::System)
-                        .project(&promotion.project_id)
-                        .with("environment", promotion.environment.as_str())
-                };
-                let own = record("promotion.applied", promotion.id.as_str())
+                let subject = format!("promotion:{}", promotion.id);
+                let record = Record::new("promotion.applied", subject, &Actor::System)
+                    .project(&promotion.project_id)
+                    .with("environment", promotion.environment.as_str())
                     .with("release", promotion.release_id.as_str());
-                audit::append(conn, at, &*ground_in.ids, own).await?;
-                for id in store::overtaken(conn, &promotion).await? {
-                    let Ok(overtaken) = super::PromotionId::parse(&id) else {
-                        continue;
+                audit::append(conn, at, &*ground_in.ids, record).await?;
+                for overtaken in store::overtaken(conn, &promotion).await? {
+                    let number = promotion.number;
+                    let event = Event::Overtaken {
+                        cause: format!("promotion {number} brought a later release"),
+                        at: at.0,
                     };
-                    let cause = format!("promotion {} brought a later release", promotion.number);
-                    store::set_ended(conn, &overtaken, "superseded", &cause, at).await?;
-                    audit::append(
-                        conn,
-                        at,
-                        &*ground_in.ids,
-                        record("promotion.superseded", &id),
-                    )
-                    .await?;
+                    end(conn, &ground_in, &overtaken, event, &Actor::System).await?;
                 }
                 Ok(Progress::Moved)
             })

@@ -1,6 +1,7 @@
 //! Asks the gate, and writes the intent in the transaction in which it let through.
 
-use super::state::{Promotion, PromotionError, PromotionId};
+use super::advance::{advance, end};
+use super::state::{Event, Promotion, PromotionError, PromotionId, PromotionState};
 use super::store;
 use super::subject::subject;
 use crate::audit::{self, Record};
@@ -49,13 +50,12 @@ pub(super) async fn authorise(
                     return Ok(Progress::Idle);
                 }
                 let Some(subject) = subject(conn, &promotion).await? else {
-                    return end(
-                        conn,
-                        &ground_in,
-                        &promotion,
-                        "the environment is no longer in the settings",
-                    )
-                    .await;
+                    let event = Event::Voided {
+                        cause: "the environment is no longer in the settings".to_owned(),
+                        at: ground_in.now().0,
+                    };
+                    let ended = end(conn, &ground_in, &promotion, event, &Actor::System).await?;
+                    return Ok(moved(ended));
                 };
                 let environment = promotion.environment.as_str();
                 if store::is_busy(conn, &promotion.project_id, environment).await? {
@@ -66,12 +66,12 @@ pub(super) async fn authorise(
                         intend(conn, &ground_in, &promotion, &subject, &passed).await
                     }
                     Pass::Closed(_) => {
-                        let moved = store::set_waiting(conn, &id, subject.settings_version).await?;
-                        Ok(if moved {
-                            Progress::Moved
-                        } else {
-                            Progress::Idle
-                        })
+                        let version = subject.settings_version;
+                        let said = promotion.state == PromotionState::Waiting
+                            && promotion.settings_version == version;
+                        let waits =
+                            !said && advance(conn, &promotion, Event::Closed, version).await?;
+                        Ok(moved(waits))
                     }
                 }
             })
@@ -89,7 +89,11 @@ async fn intend(
 ) -> Result<Progress, PromotionError> {
     let (at, decision) = (ground.now(), passed.decision());
     let version = subject.settings_version;
-    if !store::set_applying(conn, &promotion.id, &decision.id, version, at).await? {
+    let event = Event::Passed {
+        decision_id: decision.id.clone(),
+        at: at.0,
+    };
+    if !advance(conn, promotion, event, version).await? {
         return Ok(Progress::Idle);
     }
     for (name, target) in &decision.images {
@@ -122,23 +126,10 @@ async fn intend(
     Ok(Progress::Moved)
 }
 
-async fn end(
-    conn: &mut Conn,
-    ground: &Ground,
-    promotion: &Promotion,
-    cause: &str,
-) -> Result<Progress, PromotionError> {
-    let at = ground.now();
-    if !store::set_ended(conn, &promotion.id, "void", cause, at).await? {
-        return Ok(Progress::Idle);
+fn moved(moved: bool) -> Progress {
+    if moved {
+        Progress::Moved
+    } else {
+        Progress::Idle
     }
-    let record = Record::new(
-        "promotion.void",
-        format!("promotion:{}", promotion.id),
-        &Actor::System,
-    )
-    .project(&promotion.project_id)
-    .with("cause", cause);
-    audit::append(conn, at, &*ground.ids, record).await?;
-    Ok(Progress::Moved)
 }

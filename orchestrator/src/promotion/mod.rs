@@ -8,6 +8,7 @@
 //! as its intent; a tag before everything else was read back.
 //! *Before / After*: `gate` / `notice`.
 
+mod advance;
 mod answer;
 mod apply;
 mod authorise;
@@ -21,7 +22,7 @@ pub use answer::{AnswerOutcome, Asked, answer};
 pub use authorise::{judge, judge_in};
 pub use reconcile::pass;
 pub use request::{RequestOutcome, request};
-pub use state::{Hands, Promotion, PromotionError, PromotionId, PromotionState};
+pub use state::{Hands, InvalidTransition, Promotion, PromotionError, PromotionId, PromotionState};
 pub use store::{
     Placed, by_id, environment_history, in_environment, in_environments, of_project,
     waiting_everywhere,

@@ -1,11 +1,14 @@
 //! The pass: requests what rules ask for, tries gates, applies what they let through.
 
+use super::advance::end;
 use super::apply::apply;
 use super::authorise::authorise;
 use super::request::{RequestOutcome, request_in};
-use super::state::{Hands, Promotion, PromotionError, PromotionState};
+use super::state::{Event, Hands, Promotion, PromotionError, PromotionState};
 use super::store;
-use crate::audit::{self, Record};
+use super::subject::subject;
+use crate::db::Conn;
+use crate::gate;
 use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::image::{self, Release};
@@ -23,6 +26,7 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
         progress = progress.or(request_by_rule(ground, &project).await?);
     }
     for promotion in store::waiting_everywhere(&mut ground.db.reader().await?, ITEMS_MAX).await? {
+        progress = progress.or(noted(&promotion, learn(ground, hands, &promotion).await));
         progress = progress.or(noted(&promotion, authorise(ground, &promotion.id).await));
     }
     let applying = store::in_states(
@@ -44,6 +48,19 @@ fn noted(promotion: &Promotion, result: Result<Progress, PromotionError>) -> Pro
         tracing::warn!(promotion.id = %promotion.id, error = chain(&error), "not decided yet");
         Progress::Idle
     })
+}
+
+/// Reads from the repository what its gate will want to know.
+async fn learn(
+    ground: &Ground,
+    hands: &Hands,
+    promotion: &Promotion,
+) -> Result<Progress, PromotionError> {
+    let subject = subject(&mut ground.db.reader().await?, promotion).await?;
+    match subject {
+        Some(subject) => Ok(gate::learn(ground, &hands.mirrors, &subject).await?),
+        None => Ok(Progress::Idle),
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -76,7 +93,7 @@ async fn request_by_rule(ground: &Ground, project: &Project) -> Result<Progress,
 }
 
 async fn is_due(
-    conn: &mut crate::db::Conn,
+    conn: &mut Conn,
     environment: &Environment,
     release: &Release,
 ) -> Result<bool, PromotionError> {
@@ -132,39 +149,67 @@ async fn request_once(
         .await
 }
 
+/// Applies it; what hinders is in its state for people, not only in the log.
 async fn apply_or_note(
     ground: &Ground,
     hands: &Hands,
     promotion: &Promotion,
 ) -> Result<Progress, PromotionError> {
-    let PromotionState::Applying { decision_id, .. } = &promotion.state else {
-        return Ok(Progress::Idle);
-    };
-    let error = match apply(ground, hands, promotion, decision_id).await {
+    let error = match apply(ground, hands, promotion).await {
         Ok(progress) => return Ok(progress),
         Err(error) => error,
     };
     let (text, transient) = (chain(&error), error.is_transient());
     tracing::warn!(promotion.id = %promotion.id, error = text, transient, "not applied yet");
-    let (ground_in, promotion) = (ground.clone(), promotion.clone());
+    let (ground_in, id) = (ground.clone(), promotion.id.clone());
     ground
         .db
         .write("promotion.not-applied", move |conn| {
             Box::pin(async move {
-                if transient {
-                    store::set_progress(conn, &promotion.id, &text).await?;
+                // Read anew: the pass may have come as far as the tags before it failed.
+                let Some(promotion) = store::by_id(conn, &id).await? else {
                     return Ok(Progress::Idle);
+                };
+                if !transient {
+                    let event = Event::Failed {
+                        cause: format!("{text}. {}", left_behind(conn, &promotion).await?),
+                        at: ground_in.now().0,
+                    };
+                    if end(conn, &ground_in, &promotion, event, &Actor::System).await? {
+                        return Ok(Progress::Moved);
+                    }
                 }
-                let at = ground_in.now();
-                if store::set_ended(conn, &promotion.id, "failed", &text, at).await? {
-                    let subject = format!("promotion:{}", promotion.id);
-                    let record = Record::new("promotion.failed", subject, &Actor::System)
-                        .project(&promotion.project_id)
-                        .with("cause", text);
-                    audit::append(conn, at, &*ground_in.ids, record).await?;
-                }
-                Ok(Progress::Moved)
+                store::set_progress(conn, &id, &text).await?;
+                Ok(Progress::Idle)
             })
         })
         .await
+}
+
+/// What a promotion that fails leaves in the registry: none of it carries a tag.
+async fn left_behind(conn: &mut Conn, promotion: &Promotion) -> Result<String, PromotionError> {
+    let PromotionState::Applying { decision_id, .. } = &promotion.state else {
+        return Ok(String::new());
+    };
+    let decision = gate::decision(conn, decision_id).await?;
+    let places: Vec<String> = decision
+        .iter()
+        .flat_map(|decision| decision.images.values())
+        .map(|target| target.repository.to_string())
+        .collect();
+    let signed = store::signed_places(conn, &promotion.release_id).await?;
+    let signed: Vec<&str> = signed
+        .iter()
+        .map(String::as_str)
+        .filter(|place| places.iter().any(|own| own == place))
+        .collect();
+    let signed = if signed.is_empty() {
+        "no signature is published there".to_owned()
+    } else {
+        format!("signatures are published in {}", signed.join(", "))
+    };
+    Ok(format!(
+        "No tag was written; copies and attestations may lie in {}, {signed}.",
+        places.join(", ")
+    ))
 }

@@ -1,9 +1,11 @@
 //! A promotion and its states.
 
-use crate::identity::PersonId;
+use crate::attestation::AttestationError;
+use crate::gate::Requester;
 use crate::image::ReleaseId;
 use crate::registry::{Registry, RegistryError};
-use crate::signing::{SignerClient, SigningError};
+use crate::signing::SignerClient;
+use crate::source::Mirrors;
 use contract::name::Name;
 
 crate::id_type!(
@@ -18,6 +20,8 @@ pub struct Hands {
     pub registry: Registry,
     /// The signer.
     pub signer: SignerClient,
+    /// The repositories: who worked on what comes in.
+    pub mirrors: Mirrors,
     /// This instance.
     pub instance_id: String,
 }
@@ -39,8 +43,8 @@ pub struct Promotion {
     pub settings_version: i64,
     /// Who or what asked for it, as stored.
     pub requested_by: String,
-    /// The person who asked for it, if one did.
-    pub requester: Option<PersonId>,
+    /// The same as far as it can be matched to a person.
+    pub requester: Requester,
     /// When (µs since 1970 UTC).
     pub requested_at: i64,
     /// Where it stands.
@@ -62,6 +66,9 @@ pub enum PromotionState {
         decision_id: String,
         /// Since when.
         since: i64,
+        /// Since when tags may be in the registry: all else was read back. From then on it can only
+        /// go on, for no tag may stand that the database denies.
+        tagging_since: Option<i64>,
     },
     /// It is in the environment.
     Applied {
@@ -120,6 +127,131 @@ impl PromotionState {
     }
 }
 
+/// What happens to a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Its gate was asked and is closed.
+    Closed,
+    /// Its gate let it through.
+    Passed {
+        /// The gate's decision.
+        decision_id: String,
+        /// When.
+        at: i64,
+    },
+    /// Everything but the tags is there and was read back.
+    Tagging {
+        /// When.
+        at: i64,
+    },
+    /// The tags are there, too, and were read back.
+    Tagged {
+        /// When.
+        at: i64,
+    },
+    /// It cannot be applied, and trying again would not help.
+    Failed {
+        /// Why, and what of it is in the registry.
+        cause: String,
+        /// When.
+        at: i64,
+    },
+    /// Somebody said no, or what it was about is gone.
+    Voided {
+        /// Why.
+        cause: String,
+        /// When.
+        at: i64,
+    },
+    /// A later release entered the environment.
+    Overtaken {
+        /// By which promotion.
+        cause: String,
+        /// When.
+        at: i64,
+    },
+}
+
+/// The event does not fit the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this cannot happen to it in its state")]
+pub struct InvalidTransition;
+
+impl PromotionState {
+    /// What comes of an event.
+    pub(super) fn after(self, event: Event) -> Result<Self, InvalidTransition> {
+        match (self, event) {
+            (Self::Requested | Self::Waiting, Event::Closed) => Ok(Self::Waiting),
+            (Self::Requested | Self::Waiting, Event::Passed { decision_id, at }) => {
+                Ok(Self::Applying {
+                    decision_id,
+                    since: at,
+                    tagging_since: None,
+                })
+            }
+            (Self::Requested | Self::Waiting, Event::Voided { cause, at }) => {
+                Ok(Self::Void { cause, at })
+            }
+            (Self::Requested | Self::Waiting, Event::Overtaken { cause, at }) => {
+                Ok(Self::Superseded { cause, at })
+            }
+            (
+                Self::Applying {
+                    decision_id,
+                    since,
+                    tagging_since,
+                },
+                Event::Tagging { at },
+            ) => Ok(Self::Applying {
+                decision_id,
+                since,
+                tagging_since: tagging_since.or(Some(at)),
+            }),
+            (
+                Self::Applying {
+                    decision_id,
+                    tagging_since: Some(_),
+                    ..
+                },
+                Event::Tagged { at },
+            ) => Ok(Self::Applied { decision_id, at }),
+            (
+                Self::Applying {
+                    tagging_since: None,
+                    ..
+                },
+                Event::Failed { cause, at },
+            ) => Ok(Self::Failed { cause, at }),
+            (
+                Self::Requested | Self::Waiting,
+                Event::Tagging { .. } | Event::Tagged { .. } | Event::Failed { .. },
+            )
+            | (
+                Self::Applying { .. },
+                Event::Closed
+                | Event::Passed { .. }
+                | Event::Tagged { .. }
+                | Event::Failed { .. }
+                | Event::Voided { .. }
+                | Event::Overtaken { .. },
+            )
+            | (
+                Self::Applied { .. }
+                | Self::Failed { .. }
+                | Self::Void { .. }
+                | Self::Superseded { .. },
+                Event::Closed
+                | Event::Passed { .. }
+                | Event::Tagging { .. }
+                | Event::Tagged { .. }
+                | Event::Failed { .. }
+                | Event::Voided { .. }
+                | Event::Overtaken { .. },
+            ) => Err(InvalidTransition),
+        }
+    }
+}
+
 /// The room could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum PromotionError {
@@ -141,14 +273,14 @@ pub enum PromotionError {
         #[source]
         source: RegistryError,
     },
-    /// The signer.
+    /// The signature for the environment's reference.
     #[error("sign for promotion {id}")]
-    Signing {
+    Signature {
         /// Which.
         id: PromotionId,
         /// Why.
         #[source]
-        source: SigningError,
+        source: AttestationError,
     },
     /// A row that it hangs on is not there.
     #[error("{what} of promotion {id} is not there")]
@@ -161,19 +293,42 @@ pub enum PromotionError {
 }
 
 impl PromotionError {
-    /// Whether the same may go well later.
+    /// Whether the same may go well later, by itself or when an operator has mended something. What is
+    /// wrong with the release itself, or with what the registry holds of it, does not mend itself.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Registry { source, .. } => match source {
-                RegistryError::Mismatch { .. } | RegistryError::NotAManifest { .. } => false,
-                RegistryError::Unreachable { .. }
-                | RegistryError::Status { .. }
-                | RegistryError::TooLarge { .. }
-                | RegistryError::Setup(_) => true,
+            Self::Registry { source, .. } => may_go_well(source),
+            Self::Signature { source, .. } => match source {
+                AttestationError::Sign { source, .. } => source.is_transient(),
+                AttestationError::Publish { source, .. } => may_go_well(source),
+                AttestationError::Db(_) => true,
+                AttestationError::Facts { .. }
+                | AttestationError::Sbom { .. }
+                | AttestationError::Unverified { .. }
+                | AttestationError::Transition { .. } => false,
             },
-            Self::Signing { source, .. } => source.is_transient(),
             Self::Db(_) | Self::Gate(_) | Self::Approval(_) => true,
             Self::Missing { .. } => false,
         }
     }
 }
+
+/// A registry that is away, overloaded or full; one that does not let us in (its trust in our tokens is
+/// a matter of configuration, and holds for all promotions alike); one that is behind itself.
+fn may_go_well(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::Status { status, .. } => {
+            error.is_transient() || matches!(status, 401 | 403 | 408 | 425)
+        }
+        RegistryError::Setup(_) => true,
+        RegistryError::Unreachable { .. }
+        | RegistryError::NotReadBack { .. }
+        | RegistryError::Mismatch { .. }
+        | RegistryError::TooLarge { .. }
+        | RegistryError::NotAManifest { .. } => error.is_transient(),
+    }
+}
+
+#[cfg(test)]
+#[path = "state/tests.rs"]
+mod tests;

@@ -3,7 +3,8 @@
 use super::state::{Promotion, PromotionId, PromotionState};
 use crate::clock::At;
 use crate::db::{Conn, Error};
-use crate::identity::PersonId;
+use crate::gate::{Holding, Requester};
+use crate::identity::{Actor, PersonId};
 use crate::image::ReleaseId;
 use contract::name::Name;
 
@@ -22,6 +23,7 @@ struct Row {
     requested_at: i64,
     gate_decision_id: Option<String>,
     applying_at: Option<i64>,
+    tagging_at: Option<i64>,
     applied_at: Option<i64>,
     ended_at: Option<i64>,
     progress: Option<String>,
@@ -51,6 +53,7 @@ impl TryFrom<Row> for Promotion {
             requested_at,
             gate_decision_id,
             applying_at,
+            tagging_at,
             applied_at,
             ended_at,
             progress,
@@ -72,6 +75,7 @@ impl TryFrom<Row> for Promotion {
             "applying" => PromotionState::Applying {
                 decision_id: decision()?,
                 since: applying_at.ok_or_else(|| wrong("applying_at"))?,
+                tagging_since: tagging_at,
             },
             "applied" => PromotionState::Applied {
                 decision_id: decision()?,
@@ -82,7 +86,7 @@ impl TryFrom<Row> for Promotion {
             "superseded" => ended().map(|(cause, at)| PromotionState::Superseded { cause, at })?,
             _ => return Err(wrong("state")),
         };
-        let requester = requester_id.as_deref().map(PersonId::parse).transpose();
+        let requester = requester(requester_id.as_deref(), &requested_by);
         Ok(Self {
             id: PromotionId::parse(&id).map_err(|_| wrong("id"))?,
             project_id,
@@ -91,11 +95,20 @@ impl TryFrom<Row> for Promotion {
             environment: Name::parse(&environment).map_err(|_| wrong("environment"))?,
             settings_version,
             requested_by,
-            requester: requester.map_err(|_| wrong("requester_id"))?,
+            requester: requester.ok_or_else(|| wrong("requester_id"))?,
             requested_at,
             state,
             progress,
         })
+    }
+}
+
+/// None when the id is none of ours.
+fn requester(id: Option<&str>, by: &str) -> Option<Requester> {
+    match id {
+        Some(id) => PersonId::parse(id).ok().map(Requester::Person),
+        None if by == Actor::System.to_string() => Some(Requester::Rule),
+        None => Some(Requester::Unmatched(by.to_owned())),
     }
 }
 
@@ -105,8 +118,8 @@ pub async fn by_id(conn: &mut Conn, id: &PromotionId) -> Result<Option<Promotion
         conn,
         Row,
         "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
-                ended_at, progress
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
          FROM promotion WHERE id = $1",
         id.as_str()
     )?;
@@ -123,8 +136,8 @@ pub async fn of_project(
         conn,
         Row,
         "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
-                ended_at, progress
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
          FROM promotion WHERE project_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2",
         project_id,
         limit
@@ -143,8 +156,8 @@ pub(super) async fn in_states(
         conn,
         Row,
         "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
-                ended_at, progress
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
          FROM promotion WHERE state = $1 OR state = $2 ORDER BY requested_at, id LIMIT $3",
         one,
         other,
@@ -209,8 +222,8 @@ pub async fn environment_history(
         conn,
         Row,
         "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, applied_at,
-                ended_at, progress
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
          FROM promotion WHERE project_id = $1 AND environment = $2 AND state = 'applied'
          ORDER BY applied_at DESC, id DESC LIMIT $3",
         project_id,
@@ -321,73 +334,99 @@ pub(super) async fn is_busy(
     Ok(count > 0)
 }
 
-/// The gate was closed.
-pub(super) async fn set_waiting(
+/// What its environment holds: the commit, and the settings by which that was let in.
+pub(super) async fn holding(
     conn: &mut Conn,
-    id: &PromotionId,
-    settings_version: i64,
-) -> Result<bool, Error> {
-    let updated = crate::execute!(
+    project_id: &str,
+    environment: &str,
+) -> Result<Option<Holding>, Error> {
+    let row = crate::fetch_optional!(
         conn,
-        "UPDATE promotion SET state = 'waiting', settings_version = $2
-         WHERE id = $1 AND (state = 'requested' OR (state = 'waiting' AND settings_version <> $2))",
-        id.as_str(),
-        settings_version
+        (String, i64),
+        "SELECT r.commit_id, p.settings_version FROM environment_release e
+         JOIN release l ON l.id = e.release_id
+         JOIN run r ON r.id = l.run_id
+         JOIN promotion p ON p.id = e.promotion_id
+         WHERE e.project_id = $1 AND e.environment = $2",
+        project_id,
+        environment
     )?;
-    Ok(updated == 1)
-}
-
-/// The gate let it through: the intent.
-pub(super) async fn set_applying(
-    conn: &mut Conn,
-    id: &PromotionId,
-    decision_id: &str,
-    settings_version: i64,
-    at: At,
-) -> Result<bool, Error> {
-    let updated = crate::execute!(
-        conn,
-        "UPDATE promotion SET state = 'applying', gate_decision_id = $2, settings_version = $3,
-                applying_at = $4
-         WHERE id = $1 AND state IN ('requested', 'waiting')",
-        id.as_str(),
-        decision_id,
+    Ok(row.map(|(commit, settings_version)| Holding {
+        commit,
         settings_version,
-        at.0
-    )?;
-    Ok(updated == 1)
+    }))
 }
 
-/// Everything was read back.
-pub(super) async fn set_applied(conn: &mut Conn, id: &PromotionId, at: At) -> Result<bool, Error> {
-    let updated = crate::execute!(
-        conn,
-        "UPDATE promotion SET state = 'applied', applied_at = $2, ended_at = $2, progress = NULL
-         WHERE id = $1 AND state = 'applying'",
-        id.as_str(),
-        at.0
-    )?;
-    Ok(updated == 1)
-}
-
-/// It ends without having been applied.
-pub(super) async fn set_ended(
+/// Guarded by the state that it was in: false when another was faster. What was once true of it (the
+/// decision, since when it was applied) stays.
+pub(super) async fn set_state(
     conn: &mut Conn,
-    id: &PromotionId,
-    state: &str,
-    cause: &str,
-    at: At,
+    promotion: &Promotion,
+    to: &PromotionState,
+    settings_version: i64,
 ) -> Result<bool, Error> {
+    let columns = Columns::of(to);
     let updated = crate::execute!(
         conn,
-        "UPDATE promotion SET state = $2, cause = $3, ended_at = $4, progress = NULL
-         WHERE id = $1 AND state IN ('requested', 'waiting', 'applying')",
-        id.as_str(),
-        state,
-        cause,
-        at.0
+        "UPDATE promotion SET state = $3, settings_version = $4, cause = $5,
+                gate_decision_id = COALESCE($6, gate_decision_id),
+                applying_at = COALESCE($7, applying_at), tagging_at = COALESCE($8, tagging_at),
+                applied_at = $9, ended_at = $10, progress = NULL
+         WHERE id = $1 AND state = $2",
+        promotion.id.as_str(),
+        promotion.state.as_str(),
+        to.as_str(),
+        settings_version,
+        columns.cause,
+        columns.decision_id,
+        columns.applying_at,
+        columns.tagging_at,
+        columns.applied_at,
+        columns.ended_at
     )?;
     Ok(updated == 1)
+}
+
+/// A state as it lies in the row.
+#[derive(Default)]
+struct Columns<'a> {
+    cause: Option<&'a str>,
+    decision_id: Option<&'a str>,
+    applying_at: Option<i64>,
+    tagging_at: Option<i64>,
+    applied_at: Option<i64>,
+    ended_at: Option<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(state: &'a PromotionState) -> Self {
+        match state {
+            PromotionState::Requested | PromotionState::Waiting => Self::default(),
+            PromotionState::Applying {
+                decision_id,
+                since,
+                tagging_since,
+            } => Self {
+                decision_id: Some(decision_id),
+                applying_at: Some(*since),
+                tagging_at: *tagging_since,
+                ..Self::default()
+            },
+            PromotionState::Applied { decision_id, at } => Self {
+                decision_id: Some(decision_id),
+                applied_at: Some(*at),
+                ended_at: Some(*at),
+                ..Self::default()
+            },
+            PromotionState::Failed { cause, at }
+            | PromotionState::Void { cause, at }
+            | PromotionState::Superseded { cause, at } => Self {
+                cause: Some(cause),
+                ended_at: Some(*at),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// What of applying was seen last.
@@ -427,11 +466,14 @@ pub(super) async fn place(conn: &mut Conn, promotion: &Promotion, at: At) -> Res
 pub(super) async fn overtaken(
     conn: &mut Conn,
     promotion: &Promotion,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<Promotion>, Error> {
     let rows = crate::fetch_all!(
         conn,
-        (String,),
-        "SELECT p.id FROM promotion p
+        Row,
+        "SELECT p.id, p.project_id, p.number, p.release_id, p.environment, p.settings_version, p.state,
+                p.cause, p.requested_by, p.requester_id, p.requested_at, p.gate_decision_id,
+                p.applying_at, p.tagging_at, p.applied_at, p.ended_at, p.progress
+         FROM promotion p
          JOIN release r ON r.id = p.release_id
          JOIN release mine ON mine.id = $3
          WHERE p.project_id = $1 AND p.environment = $2 AND p.id <> $4
@@ -441,15 +483,7 @@ pub(super) async fn overtaken(
         promotion.release_id.as_str(),
         promotion.id.as_str()
     )?;
-    Ok(rows.into_iter().map(|(id,)| id).collect())
-}
-
-/// A signature for an environment's reference, on its way.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(super) struct SignatureRow {
-    pub(super) id: String,
-    pub(super) payload: Vec<u8>,
-    pub(super) signature: Option<Vec<u8>>,
+    rows.into_iter().map(Promotion::try_from).collect()
 }
 
 /// The intent to sign; one a reference, whoever comes first.
@@ -477,54 +511,19 @@ pub(super) async fn intend_signature(
     Ok(())
 }
 
-pub(super) async fn signature_of(
+/// Where signatures of a release's images are published.
+pub(super) async fn signed_places(
     conn: &mut Conn,
-    image_id: &str,
-    repository: &str,
-) -> Result<Option<SignatureRow>, Error> {
-    crate::fetch_optional!(
+    release_id: &ReleaseId,
+) -> Result<Vec<String>, Error> {
+    let rows = crate::fetch_all!(
         conn,
-        SignatureRow,
-        "SELECT id, payload, signature FROM signature WHERE image_id = $1 AND repository = $2",
-        image_id,
-        repository
-    )
-}
-
-pub(super) async fn set_signed(
-    conn: &mut Conn,
-    id: &str,
-    signature: &[u8],
-    key_id: &str,
-    at: At,
-) -> Result<(), Error> {
-    crate::execute!(
-        conn,
-        "UPDATE signature SET state = 'signed', signature = $2, key_id = $3, signed_at = $4
-         WHERE id = $1 AND state = 'intended'",
-        id,
-        signature,
-        key_id,
-        at.0
+        (String,),
+        "SELECT s.repository FROM signature s JOIN release_image i ON i.image_id = s.image_id
+         WHERE i.release_id = $1 AND s.state = 'published' ORDER BY s.repository",
+        release_id.as_str()
     )?;
-    Ok(())
-}
-
-pub(super) async fn set_signature_published(
-    conn: &mut Conn,
-    id: &str,
-    manifest_digest: &str,
-    at: At,
-) -> Result<(), Error> {
-    crate::execute!(
-        conn,
-        "UPDATE signature SET state = 'published', manifest_digest = $2, published_at = $3
-         WHERE id = $1 AND state = 'signed'",
-        id,
-        manifest_digest,
-        at.0
-    )?;
-    Ok(())
+    Ok(rows.into_iter().map(|(repository,)| repository).collect())
 }
 
 /// Envelopes of an image's published attestations, with their predicate type.

@@ -27,6 +27,8 @@ pub(super) async fn subject(
     };
     let release = image::release(conn, &promotion.release_id).await?;
     let placed = store::placements(conn, &promotion.project_id, &promotion.release_id).await?;
+    let environment_name = promotion.environment.as_str();
+    let holds = store::holding(conn, &promotion.project_id, environment_name).await?;
     let placement = |(environment, since): (String, i64)| Placement {
         environment,
         since: At(since),
@@ -40,5 +42,6 @@ pub(super) async fn subject(
         release: release.ok_or_else(|| missing("the release"))?,
         requester: promotion.requester.clone(),
         placements: placed.into_iter().map(placement).collect(),
+        holds,
     }))
 }

@@ -25,9 +25,13 @@ impl Registry {
         let digest = self
             .put_manifest(repository, None, IMAGE_MANIFEST, &referrer.manifest)
             .await?;
+        for blob in [oci::EMPTY_CONFIG, envelope] {
+            self.read_blob_back(repository, &Digest::of(blob), blob.len() as u64)
+                .await?;
+        }
+        self.read_manifest_back(repository, &digest).await?;
         self.add_referrer(repository, &image.digest, &referrer.descriptor)
             .await?;
-        self.must_hold(repository, &digest).await?;
         Ok(digest)
     }
 
@@ -41,8 +45,11 @@ impl Registry {
         signature_der: &[u8],
     ) -> Result<Digest, RegistryError> {
         let object = cosign::signature_object(payload, signature_der);
-        self.put_blob(repository, object.config).await?;
-        self.put_blob(repository, payload.to_vec()).await?;
+        for blob in [&object.config, payload] {
+            self.put_blob(repository, blob.to_vec()).await?;
+            self.read_blob_back(repository, &Digest::of(blob), blob.len() as u64)
+                .await?;
+        }
         let tag = fixed_tag(&cosign::signature_tag(image))?;
         let manifest = Manifest {
             digest: Digest::of(&object.manifest),
@@ -54,7 +61,7 @@ impl Registry {
     }
 
     /// Reading, adding and writing the index is not atomic in a registry: one at a time, in this
-    /// process.
+    /// process. What another wrote over it in between shows when it is read back.
     async fn add_referrer(
         &self,
         repository: &Repository,
@@ -64,30 +71,24 @@ impl Registry {
         let tag = fixed_tag(&oci::referrers_tag(image))?;
         let _one_at_a_time = self.referrers.lock().await;
         let found = self.manifest_of_tag(repository, &tag).await?;
-        let added =
-            oci::with_referrer(found.as_ref().map(|index| index.bytes.as_slice()), referrer);
-        let added = added.map_err(|error| RegistryError::NotAManifest {
-            what: format!("{repository}:{}", tag.as_str()),
-            problem: error.to_string(),
-        })?;
-        if let Some(bytes) = added {
-            self.put_manifest(repository, Some(&tag), IMAGE_INDEX, &bytes)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn must_hold(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
-        match self.manifest(repository, digest).await? {
-            Some(_) => Ok(()),
-            None => Err(RegistryError::Status {
-                operation: "read back",
-                what: format!("{repository} {digest}"),
-                status: 404,
+        let what = || format!("{repository}:{}", tag.as_str());
+        let with = |index: Option<&Manifest>| {
+            let added = oci::with_referrer(index.map(|index| index.bytes.as_slice()), referrer);
+            added.map_err(|error| RegistryError::NotAManifest {
+                what: what(),
+                problem: error.to_string(),
+            })
+        };
+        let Some(bytes) = with(found.as_ref())? else {
+            return Ok(());
+        };
+        self.put_manifest(repository, Some(&tag), IMAGE_INDEX, &bytes)
+            .await?;
+        let read = self.manifest_of_tag(repository, &tag).await?;
+        match with(read.as_ref())? {
+            None => Ok(()),
+            Some(_) => Err(RegistryError::NotReadBack {
+                what: format!("the referrer {} in {}", referrer.digest, what()),
             }),
         }
     }

@@ -169,6 +169,15 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
+        Ok(self.blob_length(repository, digest).await?.is_some())
+    }
+
+    /// How long a blob is by the registry's word (0 when it does not say); none when it has none such.
+    pub(super) async fn blob_length(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<u64>, RegistryError> {
         let what = format!("{repository} {digest}");
         let access = [Access::pull(repository.path())];
         let request = self.request(
@@ -178,9 +187,11 @@ impl Registry {
             &access,
         );
         let response = self.send("look for blob", &what, request).await?;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|v| v.to_str().ok()?.parse().ok());
         match response.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::OK => Ok(Some(length.unwrap_or(0))),
+            StatusCode::NOT_FOUND => Ok(None),
             other => Err(status("look for blob", &what, other)),
         }
     }

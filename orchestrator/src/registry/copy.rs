@@ -12,6 +12,11 @@ const CHILDREN_MAX: usize = 256;
 /// not.
 const CARRIED_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
+/// A blob of at most this size is read back whole and hashed here. Of a larger one the registry is asked
+/// whether it has it, and how long it is: reading gigabytes again for each environment would take longer
+/// than all the rest, and whoever pulls the image hashes them.
+const READ_BACK_BYTES_MAX: usize = 1024 * 1024;
+
 /// What a manifest points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Children {
@@ -115,8 +120,42 @@ impl Registry {
         }
         self.put_manifest(to, None, &manifest.media_type, &manifest.bytes)
             .await?;
-        let copied = self.manifest(to, digest).await?;
-        copied.ok_or_else(|| missing(format!("{to} {digest}")))
+        for (blob, length) in &children.blobs {
+            self.read_blob_back(to, blob, *length).await?;
+        }
+        self.read_manifest_back(to, digest).await
+    }
+
+    /// The manifest that was just stored, by its digest.
+    pub(super) async fn read_manifest_back(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Manifest, RegistryError> {
+        let read = self.manifest(repository, digest).await?;
+        read.ok_or_else(|| RegistryError::NotReadBack {
+            what: format!("manifest {digest} in {repository}"),
+        })
+    }
+
+    /// A blob that was just stored or mounted.
+    pub(super) async fn read_blob_back(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        length: u64,
+    ) -> Result<(), RegistryError> {
+        let not_there = || RegistryError::NotReadBack {
+            what: format!("blob {digest} of {length} bytes in {repository}"),
+        };
+        if length <= READ_BACK_BYTES_MAX as u64 {
+            let read = self.blob(repository, digest, READ_BACK_BYTES_MAX).await?;
+            return read.map(drop).ok_or_else(not_there);
+        }
+        match self.blob_length(repository, digest).await? {
+            Some(held) if held == length => Ok(()),
+            Some(_) | None => Err(not_there()),
+        }
     }
 
     /// Points a tag to a manifest that is there, and reads it back.
@@ -136,10 +175,8 @@ impl Registry {
                 wanted: manifest.digest,
                 got: read.digest,
             }),
-            None => Err(RegistryError::Status {
-                operation: "read back tag",
-                what: format!("{} in {repository}", tag.as_str()),
-                status: 404,
+            None => Err(RegistryError::NotReadBack {
+                what: format!("tag {} in {repository}", tag.as_str()),
             }),
         }
     }

@@ -44,6 +44,12 @@ pub enum RegistryError {
         /// The limit.
         limit: usize,
     },
+    /// It took something that is not there when it is read back.
+    #[error("registry: {what}: was taken, and is not there when it is read back")]
+    NotReadBack {
+        /// What.
+        what: String,
+    },
     /// A manifest that is none.
     #[error("registry: {what}: not a manifest that is understood: {problem}")]
     NotAManifest {
@@ -61,7 +67,8 @@ impl RegistryError {
     /// Whether the same may go well later: the registry is away, overloaded or full.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            // A registry with replicas may be behind itself for a moment.
+            Self::Unreachable { .. } | Self::NotReadBack { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
             Self::Mismatch { .. }
             | Self::TooLarge { .. }

@@ -2,7 +2,7 @@
 
 use super::error::SourceError;
 use super::fetch::fetch;
-use super::read::{self, CommitInfo, FileAt};
+use super::read::{self, CommitInfo, Contribution, FileAt};
 use super::{Archive, archive};
 use contract::digest::CommitId;
 use git2::{Repository, RepositoryInitOptions};
@@ -96,6 +96,21 @@ impl Mirrors {
         let before = before.clone();
         self.read(project, after, move |repository, after| {
             read::changed_paths(repository, &before, after)
+        })
+        .await
+    }
+
+    /// Who worked on the commits that `head` brings over `base` (all of them without one); none when
+    /// the mirror does not have `head`.
+    pub async fn contribution(
+        &self,
+        project: &str,
+        base: Option<&CommitId>,
+        head: &CommitId,
+    ) -> Result<Option<Contribution>, SourceError> {
+        let base = base.cloned();
+        self.read(project, head, move |repository, head| {
+            read::contribution(repository, base.as_ref(), head)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 use contract::digest::CommitId;
 use git2::{ErrorCode, ObjectType, Oid, Repository};
+use std::collections::BTreeMap;
 
 /// A title longer than this is cut: it is one line of a list.
 const TITLE_CHARS_MAX: usize = 200;
@@ -9,6 +10,11 @@ const TITLE_CHARS_MAX: usize = 200;
 const PERSON_CHARS_MAX: usize = 200;
 /// More changed paths than this count as "not known", which matches every filter.
 const CHANGED_PATHS_MAX: usize = 10_000;
+/// Commits that are read to find out who worked on a release: the first one of an old repository has
+/// its whole history. It takes about a second.
+const COMMITS_MAX: usize = 20_000;
+/// Different addresses among them.
+const CONTRIBUTORS_MAX: usize = 2_000;
 
 /// What a commit says of itself: claims of whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +29,30 @@ pub struct CommitInfo {
     pub author_email: String,
     /// The committer's address.
     pub committer_email: String,
+}
+
+/// Who worked on the commits between two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contribution {
+    /// How many commits were read.
+    pub commits: usize,
+    /// Whether these are all.
+    pub complete: bool,
+    /// Their authors and committers, one a address.
+    pub people: Vec<Contributor>,
+}
+
+/// Somebody who worked on a commit, as it claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contributor {
+    /// Their name.
+    pub name: String,
+    /// Their address, in lower case.
+    pub address: String,
+    /// Whether they wrote one.
+    pub wrote: bool,
+    /// Whether they committed one.
+    pub committed: bool,
 }
 
 /// What lies at a path.
@@ -119,6 +149,54 @@ pub(super) fn changed_paths(
         }
     }
     Ok(Some(paths.into_iter().collect()))
+}
+
+/// What `head` brings over `base`: every commit between the two, or all of them without a base; none
+/// when the mirror does not have `head`. A base that it does not have hides nothing.
+pub(super) fn contribution(
+    repository: &Repository,
+    base: Option<&CommitId>,
+    head: &CommitId,
+) -> Result<Option<Contribution>, git2::Error> {
+    if missing_is_none(repository.find_commit(oid(head)?))?.is_none() {
+        return Ok(None);
+    }
+    let mut walk = repository.revwalk()?;
+    walk.push(oid(head)?)?;
+    if let Some(base) = base
+        && missing_is_none(repository.find_commit(oid(base)?))?.is_some()
+    {
+        walk.hide(oid(base)?)?;
+    }
+    let mut people: BTreeMap<String, Contributor> = BTreeMap::new();
+    let (mut commits, mut complete) = (0, true);
+    for id in walk {
+        if commits == COMMITS_MAX || people.len() >= CONTRIBUTORS_MAX {
+            complete = false;
+            break;
+        }
+        let commit = repository.find_commit(id?)?;
+        commits += 1;
+        for (signature, wrote) in [(commit.author(), true), (commit.committer(), false)] {
+            let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes), PERSON_CHARS_MAX);
+            let address = text(signature.email_bytes()).trim().to_lowercase();
+            let person = people
+                .entry(address.clone())
+                .or_insert_with(|| Contributor {
+                    name: text(signature.name_bytes()),
+                    address,
+                    wrote: false,
+                    committed: false,
+                });
+            person.wrote |= wrote;
+            person.committed |= !wrote;
+        }
+    }
+    Ok(Some(Contribution {
+        commits,
+        complete,
+        people: people.into_values().collect(),
+    }))
 }
 
 pub(super) fn oid(commit: &CommitId) -> Result<Oid, git2::Error> {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::approval::ApprovalId;
+use crate::approval::{ApprovalId, ApprovalState};
 use crate::finding::{Known, TestTotals};
-use crate::gate::{Candidate, Exclusion, Seats};
+use crate::gate::{Candidate, Commits, Exclusion, Requester, Seats};
 use crate::identity::PersonId;
 use crate::image::{Release, ReleaseId};
 use contract::digest::Digest;
@@ -53,11 +53,12 @@ fn subject() -> Subject {
             images: BTreeMap::new(),
             made_at: 0,
         },
-        requester: Some(person(5)),
+        requester: Requester::Person(person(5)),
         placements: vec![Placement {
             environment: "dev".to_owned(),
             since: NOW.minus(Duration::from_secs(7_200)),
         }],
+        holds: None,
     }
 }
 
@@ -95,7 +96,11 @@ fn good() -> Evidence {
                     exclusions: vec![Exclusion::Requester],
                 },
             ],
-            unknown: Vec::new(),
+            one_more: Vec::new(),
+            commits: Commits::Read {
+                count: 1,
+                complete: true,
+            },
         },
         approvals: Vec::new(),
         digest: Digest::of(b"evidence"),
@@ -128,6 +133,7 @@ fn says(answer: Answer, who: PersonId) -> Approval {
         person: who,
         statement,
         bytes: Vec::new(),
+        state: ApprovalState::Standing,
     }
 }
 
@@ -191,7 +197,7 @@ fn an_approval_of_something_else_counts_for_nothing() {
 fn an_author_who_maps_to_nobody_asks_for_one_more() {
     let mut evidence = good();
     evidence.approvals = vec![says(Answer::Approve, ines())];
-    evidence.seats.unknown = vec!["author somebody".to_owned()];
+    evidence.seats.one_more = vec!["author somebody maps to nobody here".to_owned()];
     let judgement = evaluate(&subject(), &evidence, NOW);
     assert_eq!(judgement.approvals_required, 2);
     assert!(!judgement.is_open());

@@ -61,9 +61,12 @@ pub async fn apply(
             version,
             changed: false,
         })),
-        ApplyOutcome::Conflict { current } => {
+        ApplyOutcome::Conflict {
+            current,
+            difference,
+        } => {
             let detail = format!(
-                "made from version {from}, but version {current} holds: fetch that, merge, apply again"
+                "made from version {from}, but version {current} holds: fetch that, merge, apply again; what has changed since:\n{difference}"
             );
             Err(Problem::new(
                 StatusCode::CONFLICT,

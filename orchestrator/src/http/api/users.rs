@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::http::Problem;
 use crate::http::extract::ApiCaller;
-use crate::identity::{self, AddOutcome, Grant, NewPerson, Permission, Role};
+use crate::identity::{self, Actor, AddOutcome, Grant, NewPerson, Permission, PersonRow, Role};
 use axum::Json;
 use axum::extract::{Path, State};
 use contract::name::Name;
@@ -117,6 +117,8 @@ pub async fn list(
 pub struct MakeToken {
     /// What it is for.
     pub name: String,
+    /// The person's own password: then the token is one that they made themself.
+    pub password: Option<Zeroizing<String>>,
 }
 
 /// A token, shown this once.
@@ -128,25 +130,32 @@ pub struct Token {
     pub token: String,
 }
 
-/// Makes a token that acts as the person.
+/// Makes a token with the person's rights. With their password it is theirs; otherwise it is an
+/// administrator's act, and what is done by it counts as nobody's in particular.
 pub async fn make_token(
     State(app): State<Arc<App>>,
-    caller: ApiCaller,
+    caller: Result<ApiCaller, Problem>,
     Path(name): Path<String>,
     Json(body): Json<MakeToken>,
 ) -> Result<(StatusCode, Json<Token>), Problem> {
-    caller.must_everywhere(Permission::Administer)?;
     let failed = |error: crate::db::Error| Problem::internal(&error);
-    let mut conn = app.ground.db.reader().await.map_err(failed)?;
-    let person = identity::person_by_name(&mut conn, &name)
-        .await
-        .map_err(failed)?;
-    let person = person
-        .ok_or_else(Problem::not_found)?
-        .person_id()
-        .map_err(failed)?;
-    drop(conn);
-    let made = identity::make_token(&app.ground, &caller.0.actor, &person, &body.name).await;
+    let (person, actor) = match body.password {
+        Some(password) => {
+            let person = proven(&app, &name, password).await?;
+            let id = person.person_id().map_err(failed)?;
+            let name = person.name;
+            (id.clone(), Actor::Person { id, name })
+        }
+        None => {
+            let caller = caller?;
+            caller.must_everywhere(Permission::Administer)?;
+            let mut conn = app.ground.db.reader().await.map_err(failed)?;
+            let found = identity::person_by_name(&mut conn, &name).await;
+            let person = found.map_err(failed)?.ok_or_else(Problem::not_found)?;
+            (person.person_id().map_err(failed)?, caller.0.actor)
+        }
+    };
+    let made = identity::make_token(&app.ground, &actor, &person, &body.name).await;
     let made = made.map_err(|error| Problem::internal(&error))?;
     Ok((
         StatusCode::CREATED,
@@ -155,4 +164,29 @@ pub async fn make_token(
             token: made.secret.to_string(),
         }),
     ))
+}
+
+/// The person, when the password is theirs; as slow to guess as at the sign-in page.
+async fn proven(app: &App, name: &str, password: Zeroizing<String>) -> Result<PersonRow, Problem> {
+    if !app.sign_ins.may_try(name, None, app.ground.now()) {
+        let detail = "too many failed tries for this name: wait five minutes";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return Err(Problem::new(status, "too-many-tries", detail));
+    }
+    let found = identity::prove(&app.ground, &app.passwords, name, password).await;
+    match found.map_err(|error| Problem::internal(&error))? {
+        Some(person) => {
+            app.sign_ins.succeeded(name);
+            Ok(person)
+        }
+        None => {
+            app.sign_ins.failed(name, None, app.ground.now());
+            let detail = "name or password is wrong";
+            Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "wrong-password",
+                detail,
+            ))
+        }
+    }
 }

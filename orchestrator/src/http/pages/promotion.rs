@@ -5,7 +5,7 @@ use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::gate::{Condition, ConditionState, Judgement};
+use crate::gate::{Condition, ConditionState, Judgement, Requester};
 use crate::http::extract::SignedIn;
 use crate::identity::{self, PersonId};
 use crate::image::Release;
@@ -155,12 +155,7 @@ async fn shown(
         Some(judgement) => seats(judgement),
         None => given(&mut conn, &promotion).await?,
     };
-    let requester = match &promotion.requester {
-        Some(person) => identity::person_name(&mut conn, person.as_str())
-            .await
-            .map_err(PageError::log)?,
-        None => None,
-    };
+    let requester = requester(&mut conn, &promotion.requester).await?;
     let title = format!(
         "Promote {} run {} to {}",
         project.name,
@@ -177,7 +172,7 @@ async fn shown(
         frame: Frame::new(app, signed_in, Tab::Approvals, title).of_project(&project),
         project: project.name.to_string(),
         status: status(&promotion.state),
-        requester: requester.unwrap_or_else(|| "the settings' rule".to_owned()),
+        requester,
         requested: When::micros(promotion.requested_at, now),
         run_number: run.map_or(0, |run| run.number),
         digests: release.images.iter().map(digest).collect(),
@@ -209,6 +204,18 @@ async fn shown(
         promotion,
         problem,
     })
+}
+
+/// Who asked for it, in words.
+async fn requester(conn: &mut Conn, requester: &Requester) -> Result<String, PageError> {
+    match requester {
+        Requester::Person(person) => {
+            let name = identity::person_name(conn, person.as_str()).await;
+            Ok(name.map_err(PageError::log)?.unwrap_or_default())
+        }
+        Requester::Rule => Ok("the settings' rule".to_owned()),
+        Requester::Unmatched(who) => Ok(format!("{who}, who maps to nobody here")),
+    }
 }
 
 fn row(condition: Condition, now: At) -> Row {
