@@ -16,7 +16,7 @@ mod state;
 mod statement;
 mod store;
 #[cfg(test)]
-mod stories;
+pub(crate) mod stories;
 mod verify;
 
 pub use reconcile::{Hands, pass, publish_signature, sign_and_keep};

@@ -25,9 +25,9 @@ const IMAGE: &str = "01990000-0000-7000-8000-00000000000a";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Debian's docker-registry on a port and folder of its own; killed with the value.
-struct RealRegistry {
+pub(crate) struct RealRegistry {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for RealRegistry {
@@ -38,7 +38,7 @@ impl Drop for RealRegistry {
 }
 
 impl RealRegistry {
-    fn start(folder: &std::path::Path, port: u16) -> Self {
+    pub(crate) fn start(folder: &std::path::Path, port: u16) -> Self {
         let file = folder.join("registry.yml");
         let text = format!(
             "version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\n\
@@ -63,7 +63,7 @@ impl RealRegistry {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -219,7 +219,11 @@ impl House {
     }
 }
 
-async fn start_signer(ground: &Ground, folder: &std::path::Path, tasks: &Tasks) -> SignerClient {
+pub(crate) async fn start_signer(
+    ground: &Ground,
+    folder: &std::path::Path,
+    tasks: &Tasks,
+) -> SignerClient {
     let text = format!(
         "[signer]\nsocket = \"{0}/socket\"\ndata-dir = \"{0}/signer\"\nserver-uid = {1}\n\
          [master-key]\nfile = \"{0}/master.key\"\n",

@@ -109,3 +109,7 @@ impl Editors {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "editors/tests.rs"]
+mod tests;

@@ -16,6 +16,8 @@ mod reconcile;
 mod request;
 mod state;
 mod store;
+#[cfg(test)]
+mod stories;
 mod subject;
 
 pub use answer::{AnswerOutcome, Asked, answer};

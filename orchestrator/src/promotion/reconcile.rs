@@ -7,6 +7,7 @@ use super::request::{RequestOutcome, request_in};
 use super::state::{Event, Hands, Promotion, PromotionError, PromotionState};
 use super::store;
 use super::subject::subject;
+use crate::attestation::{self, State};
 use crate::db::Conn;
 use crate::gate;
 use crate::ground::Ground;
@@ -197,12 +198,16 @@ async fn left_behind(conn: &mut Conn, promotion: &Promotion) -> Result<String, P
         .flat_map(|decision| decision.images.values())
         .map(|target| target.repository.to_string())
         .collect();
-    let signed = store::signed_places(conn, &promotion.release_id).await?;
-    let signed: Vec<&str> = signed
-        .iter()
-        .map(String::as_str)
-        .filter(|place| places.iter().any(|own| own == place))
-        .collect();
+    let mut signed = Vec::new();
+    let release = image::release(conn, &promotion.release_id).await?;
+    for own in release.iter().flat_map(|release| release.images.values()) {
+        for signature in attestation::signatures_of_image(conn, &own.image_id).await? {
+            let place = signature.repository.to_string();
+            if places.contains(&place) && matches!(signature.state, State::Published { .. }) {
+                signed.push(place);
+            }
+        }
+    }
     let signed = if signed.is_empty() {
         "no signature is published there".to_owned()
     } else {

@@ -511,21 +511,6 @@ pub(super) async fn intend_signature(
     Ok(())
 }
 
-/// Where signatures of a release's images are published.
-pub(super) async fn signed_places(
-    conn: &mut Conn,
-    release_id: &ReleaseId,
-) -> Result<Vec<String>, Error> {
-    let rows = crate::fetch_all!(
-        conn,
-        (String,),
-        "SELECT s.repository FROM signature s JOIN release_image i ON i.image_id = s.image_id
-         WHERE i.release_id = $1 AND s.state = 'published' ORDER BY s.repository",
-        release_id.as_str()
-    )?;
-    Ok(rows.into_iter().map(|(repository,)| repository).collect())
-}
-
 /// Envelopes of an image's published attestations, with their predicate type.
 pub(super) async fn attestations(
     conn: &mut Conn,

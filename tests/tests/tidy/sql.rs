@@ -88,7 +88,11 @@ const READS: &[(&str, &str, &str)] = &[
     ("gate", "run", "how the run ended, who pushed"),
     ("gate", "attestation", "whether provenance is published"),
     ("gate", "signature", "whether the image is signed"),
-    ("gate", "project_settings", "who edited the gate"),
+    (
+        "gate",
+        "email",
+        "whose the addresses of all contributors are, in one question",
+    ),
     (
         "promotion",
         "release",
