@@ -1,5 +1,5 @@
--- Four eyes: whom a token, a version of the settings and a commit can be matched to, and from when on
--- tags may be in the registry. Dialect rules: ../README.md.
+-- Four eyes: whom a token, a version of the settings and a commit can be matched to; from when on tags
+-- may be in the registry; what hinders a signature. Dialect rules: ../README.md.
 
 -- The actor who made it, as stored in columns `…_by`, and the person, if it was one. A token that
 -- nobody can be matched to (made before this was kept, or by a user of the host) acts for nobody.
@@ -13,6 +13,10 @@ UPDATE project_settings SET applied_by_id =
 
 -- Everything else was read back, and tags are being written.
 ALTER TABLE promotion ADD COLUMN tagging_at BIGINT;
+
+-- What hinders it from being signed and published, for people; null when nothing was seen to.
+ALTER TABLE attestation ADD COLUMN problem TEXT COLLATE "C";
+ALTER TABLE signature ADD COLUMN problem TEXT COLLATE "C";
 
 -- The commits that a release brings over what its environment holds: `base_id` is what it holds, empty
 -- when that is nothing. Not complete: there are more than are read, or they are not in the repository.

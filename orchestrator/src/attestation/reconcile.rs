@@ -22,6 +22,7 @@ use contract::digest::Digest;
 use evidence::cosign::Payload;
 use evidence::decision::Target;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Items of one pass; the rest waits for the next. Far more than can be stuck at a time, so that those
 /// do not stand in the others' way.
@@ -45,32 +46,68 @@ pub async fn pass(ground: &Ground, hands: &Hands<'_>) -> Result<Progress, Attest
     let waiting = store::waiting(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for id in waiting {
         let intended = intend(ground, hands, &id).await;
-        progress = progress.or(noted(&format!("image {id}"), intended));
+        progress = progress.or(noted(ground, &Item::Image(id), intended).await?);
     }
     let open = store::open_attestations(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for id in open {
-        let what = format!("attestation {id}");
         let advanced = advance_attestation(ground, hands, &id).await;
-        progress = progress.or(noted(&what, advanced));
+        progress = progress.or(noted(ground, &Item::Attestation(id), advanced).await?);
     }
     let open = store::open_signatures(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for signature in open {
-        let what = format!("signature {}", signature.id);
+        let item = Item::Signature(signature.id.clone());
         let advanced = advance_signature(ground, hands, signature).await;
-        progress = progress.or(noted(&what, advanced));
+        progress = progress.or(noted(ground, &item, advanced).await?);
     }
     Ok(progress)
 }
 
-/// Logs what could not be done; the next pass tries again.
-fn noted(what: &str, result: Result<Progress, AttestationError>) -> Progress {
-    match result {
-        Ok(progress) => progress,
-        Err(error) => {
-            tracing::warn!(what, error = chain(&error), "not attested yet");
-            Progress::Idle
+/// What a pass works on.
+#[derive(Clone)]
+enum Item {
+    Image(ImageId),
+    Attestation(AttestationId),
+    Signature(SignatureId),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(id) => write!(f, "image {id}"),
+            Self::Attestation(id) => write!(f, "attestation {id}"),
+            Self::Signature(id) => write!(f, "signature {id}"),
         }
     }
+}
+
+/// Logs what could not be done and keeps it beside the row, where a gate shows it: a signature that does
+/// not come blocks, and people see why. The next pass tries again.
+async fn noted(
+    ground: &Ground,
+    item: &Item,
+    result: Result<Progress, AttestationError>,
+) -> Result<Progress, AttestationError> {
+    let error = match result {
+        Ok(progress) => return Ok(progress),
+        Err(error) => error,
+    };
+    let problem = chain(&error);
+    tracing::warn!(what = %item, error = problem, "not attested yet");
+    let item = item.clone();
+    ground
+        .db
+        .write("attestation.note", move |conn| {
+            Box::pin(async move {
+                match &item {
+                    // Nothing is written about it yet that a note could stand beside.
+                    Item::Image(_) => {}
+                    Item::Attestation(id) => store::note_attestation(conn, id, &problem).await?,
+                    Item::Signature(id) => store::note_signature(conn, id, &problem).await?,
+                }
+                Ok::<_, AttestationError>(Progress::Idle)
+            })
+        })
+        .await
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -422,7 +422,7 @@ pub(super) async fn sign_attestation(
 ) -> Result<bool, Error> {
     let updated = crate::execute!(
         conn,
-        "UPDATE attestation SET state = 'signed', envelope = $2, key_id = $3, signed_at = $4
+        "UPDATE attestation SET state = 'signed', problem = NULL, envelope = $2, key_id = $3, signed_at = $4
          WHERE id = $1 AND state = 'intended'",
         id.as_str(),
         &signed.bytes,
@@ -440,7 +440,7 @@ pub(super) async fn sign_signature(
 ) -> Result<bool, Error> {
     let updated = crate::execute!(
         conn,
-        "UPDATE signature SET state = 'signed', signature = $2, key_id = $3, signed_at = $4
+        "UPDATE signature SET state = 'signed', problem = NULL, signature = $2, key_id = $3, signed_at = $4
          WHERE id = $1 AND state = 'intended'",
         id.as_str(),
         &signed.bytes,
@@ -448,6 +448,38 @@ pub(super) async fn sign_signature(
         signed.at
     )?;
     Ok(updated == 1)
+}
+
+/// What hinders an attestation, when that is news.
+pub(super) async fn note_attestation(
+    conn: &mut Conn,
+    id: &AttestationId,
+    problem: &str,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "UPDATE attestation SET problem = $2
+         WHERE id = $1 AND state <> 'published' AND (problem IS NULL OR problem <> $2)",
+        id.as_str(),
+        problem
+    )?;
+    Ok(())
+}
+
+/// What hinders a signature, when that is news.
+pub(super) async fn note_signature(
+    conn: &mut Conn,
+    id: &SignatureId,
+    problem: &str,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "UPDATE signature SET problem = $2
+         WHERE id = $1 AND state <> 'published' AND (problem IS NULL OR problem <> $2)",
+        id.as_str(),
+        problem
+    )?;
+    Ok(())
 }
 
 /// Whether it was still unpublished.
@@ -459,7 +491,7 @@ pub(super) async fn publish_attestation(
 ) -> Result<bool, Error> {
     let updated = crate::execute!(
         conn,
-        "UPDATE attestation SET state = 'published', manifest_digest = $2, published_at = $3
+        "UPDATE attestation SET state = 'published', problem = NULL, manifest_digest = $2, published_at = $3
          WHERE id = $1 AND state = 'signed'",
         id.as_str(),
         manifest.to_string(),
@@ -477,7 +509,7 @@ pub(super) async fn publish_signature(
 ) -> Result<bool, Error> {
     let updated = crate::execute!(
         conn,
-        "UPDATE signature SET state = 'published', manifest_digest = $2, published_at = $3
+        "UPDATE signature SET state = 'published', problem = NULL, manifest_digest = $2, published_at = $3
          WHERE id = $1 AND state = 'signed'",
         id.as_str(),
         manifest.to_string(),

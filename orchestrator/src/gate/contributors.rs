@@ -2,39 +2,51 @@
 //! open, and kept. Commits never change, so what was read once holds for ever; when another release
 //! enters the environment meanwhile, the difference is another one and is read anew.
 
-use super::state::{GateError, Subject};
+use super::state::GateError;
 use super::store;
 use crate::ground::Ground;
 use crate::reconcile::Progress;
 use crate::source::{Contribution, Mirrors};
 use contract::digest::CommitId;
 
-/// Reads who worked on a subject's commits, when a gate with approvals will ask and it is not known.
+/// A run's commit on its way into an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entering {
+    /// The project's id.
+    pub project_id: String,
+    /// Where its repository is.
+    pub git: String,
+    /// The run.
+    pub run_id: String,
+    /// The commit that the environment holds; empty when it holds nothing.
+    pub base: String,
+}
+
+/// Reads who worked on what enters, unless it is known.
 pub async fn learn(
     ground: &Ground,
     mirrors: &Mirrors,
-    subject: &Subject,
+    entering: Entering,
 ) -> Result<Progress, GateError> {
-    if subject.environment.gate.approvals.is_empty() {
-        return Ok(Progress::Idle);
-    }
-    let missing = |what| GateError::Missing {
+    let Entering {
+        project_id: project,
+        git,
+        run_id,
+        base,
+    } = entering;
+    let missing = |what| GateError::NoRun {
         what,
-        promotion_id: subject.promotion_id.clone(),
+        run_id: run_id.clone(),
     };
-    let project = subject.project_id.clone();
-    let (base, head) = {
+    let head = {
         let mut conn = ground.db.reader().await?;
-        let run = store::run_facts(&mut conn, &subject.release.run_id).await?;
+        let run = store::run_facts(&mut conn, &run_id).await?;
         let head = run.ok_or_else(|| missing("the run"))?.commit_id;
-        let base = subject.base().to_owned();
-        if store::contribution(&mut conn, &project, &base, &head)
-            .await?
-            .is_some()
-        {
+        let known = store::contribution(&mut conn, &project, &base, &head).await?;
+        if known.is_some() {
             return Ok(Progress::Idle);
         }
-        (base, head)
+        head
     };
     let from = CommitId::parse(&base).ok();
     let to = CommitId::parse(&head).map_err(|_| missing("a commit"))?;
@@ -42,7 +54,7 @@ pub async fn learn(
     let contribution = match read().await? {
         Some(found) => Some(found),
         None => {
-            mirrors.fetch(&project, &subject.settings.git).await?;
+            mirrors.fetch(&project, &git).await?;
             read().await?
         }
     };

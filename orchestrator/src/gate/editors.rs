@@ -13,6 +13,7 @@
 
 use super::state::{GateError, Subject};
 use crate::db::Conn;
+use crate::identity::Actor;
 use crate::project;
 use contract::image::Repository;
 use contract::settings::{Environment, Outsiders, Settings};
@@ -101,6 +102,10 @@ impl Editors {
                 applied_by_id: Some(id),
                 ..
             }) => (&mut self.people, id),
+            // This program itself: no person's will is behind it.
+            Some(project::Editor { applied_by, .. }) if applied_by == Actor::System.to_string() => {
+                return;
+            }
             Some(project::Editor { applied_by, .. }) => (&mut self.nobodies, applied_by),
             None => (&mut self.nobodies, "somebody".to_owned()),
         };

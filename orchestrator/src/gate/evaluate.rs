@@ -277,10 +277,11 @@ fn signed(evidence: &Evidence) -> Condition {
         )
     } else {
         let names = evidence.unsigned.join(", ");
-        (
-            format!("not yet: {names}"),
-            "Met by itself as soon as the signer has signed.".to_owned(),
-        )
+        let detail = match &evidence.hindered {
+            None => "Met by itself as soon as the signer has signed.".to_owned(),
+            Some(why) => format!("Tried again and again; what hinders: {why}."),
+        };
+        (format!("not yet: {names}"), detail)
     };
     let mut condition = condition(ConditionKind::Signed, state, "Signed", value, "all", detail);
     condition.evidence_at = evidence.signed_at;

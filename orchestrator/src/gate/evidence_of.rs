@@ -20,13 +20,17 @@ pub async fn gather(conn: &mut Conn, subject: &Subject) -> Result<Evidence, Gate
     let run = run.ok_or_else(|| missing("the run"))?;
     let known = finding::open_for_release(conn, subject.release.id.as_str()).await?;
     let known = known.ok_or_else(|| missing("the release"))?;
-    let (mut unsigned, mut signed_at) = (Vec::new(), None);
+    let (mut unsigned, mut signed_at, mut hindered) = (Vec::new(), None, None);
     for (name, image) in &subject.release.images {
-        match store::published(conn, image.image_id.as_str()).await? {
+        let (provenance, signature) = store::published(conn, image.image_id.as_str()).await?;
+        match (provenance.published_at, signature.published_at) {
             (Some(provenance), Some(signature)) => {
                 signed_at = signed_at.max(Some(provenance.max(signature)));
             }
-            (Some(_) | None, _) => unsigned.push(name.to_string()),
+            (Some(_) | None, _) => {
+                unsigned.push(name.to_string());
+                hindered = hindered.or(provenance.problem).or(signature.problem);
+            }
         }
     }
     let seats = seats(conn, subject, &run).await?;
@@ -39,6 +43,7 @@ pub async fn gather(conn: &mut Conn, subject: &Subject) -> Result<Evidence, Gate
         run_finished_at: run.finished_at,
         known,
         unsigned,
+        hindered,
         signed_at,
         seats,
         approvals,

@@ -18,7 +18,7 @@ mod seats_of;
 mod state;
 mod store;
 
-pub use contributors::learn;
+pub use contributors::{Entering, learn};
 pub use evaluate::evaluate;
 pub use evidence_of::gather;
 pub use passed::{GatePassed, Pass, pass};

@@ -83,6 +83,8 @@ pub struct Evidence {
     pub known: Known,
     /// Images without published provenance or quarantine signature.
     pub unsigned: Vec<String>,
+    /// What hinders one of them, as it was seen last.
+    pub hindered: Option<String>,
     /// When the last of them was published.
     pub signed_at: Option<i64>,
     /// Who may fill an approver's seat, and who not.
@@ -204,6 +206,14 @@ pub enum GateError {
     /// The approvals.
     #[error("read or end approvals")]
     Approval(#[from] crate::approval::ApprovalError),
+    /// A run is not there, or names no commit.
+    #[error("{what} of run {run_id} is not there")]
+    NoRun {
+        /// What.
+        what: &'static str,
+        /// Of which.
+        run_id: String,
+    },
     /// What is judged is not there.
     #[error("{what} of promotion {promotion_id} is not there")]
     Missing {
@@ -212,4 +222,44 @@ pub enum GateError {
         /// Of which.
         promotion_id: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(states: &[ConditionState]) -> Judgement {
+        let condition = |state: &ConditionState| Condition {
+            kind: ConditionKind::Run,
+            state: *state,
+            title: String::new(),
+            value: String::new(),
+            wanted: String::new(),
+            detail: String::new(),
+            evidence_at: None,
+        };
+        Judgement {
+            conditions: states.iter().map(condition).collect(),
+            evidence: Digest::of(b""),
+            approvals_required: 0,
+            counted: Vec::new(),
+            seats: Seats::default(),
+            judged_at: At(0),
+        }
+    }
+
+    #[test]
+    fn a_gate_is_open_when_each_condition_is_met_and_has_failed_when_one_has() {
+        use ConditionState::{Failed, Met, Unmet, Waiting};
+        let all = [Met, Unmet, Waiting, Failed];
+        for one in all {
+            assert_eq!(judged(&[one]).is_open(), one == Met, "{one:?}");
+            assert_eq!(judged(&[one]).has_failed(), one == Failed, "{one:?}");
+            for other in all {
+                let both = judged(&[one, other]);
+                assert_eq!(both.is_open(), one == Met && other == Met);
+                assert_eq!(both.has_failed(), one == Failed || other == Failed);
+            }
+        }
+    }
 }

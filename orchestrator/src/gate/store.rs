@@ -31,28 +31,35 @@ pub(super) async fn run_facts(conn: &mut Conn, run_id: &str) -> Result<Option<Ru
     )
 }
 
-/// When an image's provenance was published, and when its signature in quarantine was.
+/// How far a statement or a signature has come.
+#[derive(Debug, Clone, Default, sqlx::FromRow)]
+pub(super) struct Published {
+    /// Since when it is published; none: it is not.
+    pub(super) published_at: Option<i64>,
+    /// What hinders it.
+    pub(super) problem: Option<String>,
+}
+
+/// How far an image's provenance has come, and its signature in quarantine.
 pub(super) async fn published(
     conn: &mut Conn,
     image_id: &str,
-) -> Result<(Option<i64>, Option<i64>), Error> {
+) -> Result<(Published, Published), Error> {
     let provenance = crate::fetch_optional!(
         conn,
-        (Option<i64>,),
-        "SELECT published_at FROM attestation
-         WHERE image_id = $1 AND kind = 'provenance' AND state = 'published'",
+        Published,
+        "SELECT published_at, problem FROM attestation WHERE image_id = $1 AND kind = 'provenance'",
         image_id
     )?;
     let signature = crate::fetch_optional!(
         conn,
-        (Option<i64>,),
-        "SELECT published_at FROM signature
-         WHERE image_id = $1 AND promotion_id IS NULL AND state = 'published'",
+        Published,
+        "SELECT published_at, problem FROM signature WHERE image_id = $1 AND promotion_id IS NULL",
         image_id
     )?;
     Ok((
-        provenance.and_then(|(at,)| at),
-        signature.and_then(|(at,)| at),
+        provenance.unwrap_or_default(),
+        signature.unwrap_or_default(),
     ))
 }
 

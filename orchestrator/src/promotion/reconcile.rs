@@ -9,7 +9,7 @@ use super::store;
 use super::subject::subject;
 use crate::attestation::{self, State};
 use crate::db::Conn;
-use crate::gate;
+use crate::gate::{self, Entering, Subject};
 use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::image::{self, Release};
@@ -25,10 +25,14 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
     let mut progress = Progress::Idle;
     for project in project::list(&mut ground.db.reader().await?).await? {
         progress = progress.or(request_by_rule(ground, &project).await?);
+        let learnt = learn_ahead(ground, hands, &project).await;
+        progress = progress.or(noted(project.name.as_str(), learnt));
     }
     for promotion in store::waiting_everywhere(&mut ground.db.reader().await?, ITEMS_MAX).await? {
-        progress = progress.or(noted(&promotion, learn(ground, hands, &promotion).await));
-        progress = progress.or(noted(&promotion, authorise(ground, &promotion.id).await));
+        let learnt = learn_of(ground, hands, &promotion).await;
+        progress = progress.or(noted(promotion.id.as_str(), learnt));
+        let authorised = authorise(ground, &promotion.id).await;
+        progress = progress.or(noted(promotion.id.as_str(), authorised));
     }
     let applying = store::in_states(
         &mut ground.db.reader().await?,
@@ -44,24 +48,66 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
 }
 
 /// One bad item does not stop the others.
-fn noted(promotion: &Promotion, result: Result<Progress, PromotionError>) -> Progress {
+fn noted(what: &str, result: Result<Progress, PromotionError>) -> Progress {
     result.unwrap_or_else(|error| {
-        tracing::warn!(promotion.id = %promotion.id, error = chain(&error), "not decided yet");
+        tracing::warn!(what, error = chain(&error), "not decided yet");
         Progress::Idle
     })
 }
 
-/// Reads from the repository what its gate will want to know.
-async fn learn(
+/// Reads from the repository what a promotion's gate will want to know: who worked on it.
+async fn learn_of(
     ground: &Ground,
     hands: &Hands,
     promotion: &Promotion,
 ) -> Result<Progress, PromotionError> {
     let subject = subject(&mut ground.db.reader().await?, promotion).await?;
-    match subject {
-        Some(subject) => Ok(gate::learn(ground, &hands.mirrors, &subject).await?),
-        None => Ok(Progress::Idle),
+    let asks = |subject: &Subject| !subject.environment.gate.approvals.is_empty();
+    let Some(subject) = subject.filter(asks) else {
+        return Ok(Progress::Idle);
+    };
+    let entering = Entering {
+        base: subject.base().to_owned(),
+        project_id: subject.project_id,
+        git: subject.settings.git,
+        run_id: subject.release.run_id,
+    };
+    Ok(gate::learn(ground, &hands.mirrors, entering).await?)
+}
+
+/// The same of the newest release before anybody asks for it, so that whoever asks and whoever answers
+/// sees who may.
+async fn learn_ahead(
+    ground: &Ground,
+    hands: &Hands,
+    project: &Project,
+) -> Result<Progress, PromotionError> {
+    let mut conn = ground.db.reader().await?;
+    let id = project.id.as_str();
+    let settings = project::current_settings(&mut conn, id).await?;
+    let newest = image::releases_of_project(&mut conn, id, 1).await?;
+    let (Some(settings), Some(release)) = (settings, newest.into_iter().next()) else {
+        return Ok(Progress::Idle);
+    };
+    let mut entering = Vec::new();
+    for environment in &settings.settings.environments {
+        if environment.gate.approvals.is_empty() {
+            continue;
+        }
+        let holds = store::holding(&mut conn, id, environment.name.as_str()).await?;
+        entering.push(Entering {
+            project_id: id.to_owned(),
+            git: settings.settings.git.clone(),
+            run_id: release.run_id.clone(),
+            base: holds.map(|holds| holds.commit).unwrap_or_default(),
+        });
     }
+    drop(conn);
+    let mut progress = Progress::Idle;
+    for entering in entering {
+        progress = progress.or(gate::learn(ground, &hands.mirrors, entering).await?);
+    }
+    Ok(progress)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -158,13 +158,18 @@ impl Registry {
         }
     }
 
-    /// Points a tag to a manifest that is there, and reads it back.
+    /// Points a tag to a manifest that is there, and reads it back. One that points there already is left
+    /// alone: registries that let no tag be put twice let this be repeated.
     pub async fn tag(
         &self,
         repository: &Repository,
         tag: &Tag,
         manifest: &Manifest,
     ) -> Result<(), RegistryError> {
+        let there = self.manifest_of_tag(repository, tag).await?;
+        if there.is_some_and(|there| there.digest == manifest.digest) {
+            return Ok(());
+        }
         self.put_manifest(repository, Some(tag), &manifest.media_type, &manifest.bytes)
             .await?;
         let read = self.manifest_of_tag(repository, tag).await?;

@@ -158,6 +158,15 @@ pub(super) fn contribution(
     base: Option<&CommitId>,
     head: &CommitId,
 ) -> Result<Option<Contribution>, git2::Error> {
+    within(repository, base, head, (COMMITS_MAX, CONTRIBUTORS_MAX))
+}
+
+fn within(
+    repository: &Repository,
+    base: Option<&CommitId>,
+    head: &CommitId,
+    (commits_max, people_max): (usize, usize),
+) -> Result<Option<Contribution>, git2::Error> {
     if missing_is_none(repository.find_commit(oid(head)?))?.is_none() {
         return Ok(None);
     }
@@ -171,7 +180,7 @@ pub(super) fn contribution(
     let mut people: BTreeMap<String, Contributor> = BTreeMap::new();
     let (mut commits, mut complete) = (0, true);
     for id in walk {
-        if commits == COMMITS_MAX || people.len() >= CONTRIBUTORS_MAX {
+        if commits == commits_max || people.len() >= people_max {
             complete = false;
             break;
         }
@@ -222,4 +231,84 @@ fn shown(text: &str, chars_max: usize) -> String {
         .filter(|c| !c.is_control())
         .take(chars_max)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commit of these two on top of others.
+    fn commit(git: &Repository, author: &str, committer: &str, parents: &[&CommitId]) -> CommitId {
+        let who = |name: &str| {
+            let address = format!("{name}@Shop.example");
+            git2::Signature::new(name, &address, &git2::Time::new(1_700_000_000, 0)).unwrap()
+        };
+        let tree = git.treebuilder(None).unwrap().write().unwrap();
+        let tree = git.find_tree(tree).unwrap();
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|id| git.find_commit(oid(id).unwrap()).unwrap())
+            .collect();
+        let parents: Vec<_> = parents.iter().collect();
+        let made = git.commit(None, &who(author), &who(committer), "x", &tree, &parents);
+        CommitId::parse(&made.unwrap().to_string()).unwrap()
+    }
+
+    fn parts(contribution: &Contribution) -> Vec<(&str, bool, bool)> {
+        let people = contribution.people.iter();
+        people
+            .map(|p| (p.address.as_str(), p.wrote, p.committed))
+            .collect()
+    }
+
+    #[test]
+    fn who_worked_on_the_commits_between_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Repository::init_bare(folder.path()).unwrap();
+        let first = commit(&git, "amir", "amir", &[]);
+        let branch = commit(&git, "bea", "cleo", &[&first]);
+        let main = commit(&git, "dan", "dan", &[&first]);
+        let merge = commit(&git, "dan", "eve", &[&main, &branch]);
+        let of = |base: Option<&CommitId>, head: &CommitId| {
+            contribution(&git, base, head).unwrap().unwrap()
+        };
+        let all = of(None, &merge);
+        assert_eq!((all.commits, all.complete), (4, true));
+        let since = of(Some(&main), &merge);
+        assert_eq!(since.commits, 2, "the branch comes in, too");
+        assert_eq!(
+            parts(&since),
+            [
+                ("bea@shop.example", true, false),
+                ("cleo@shop.example", false, true),
+                ("dan@shop.example", true, false),
+                ("eve@shop.example", false, true),
+            ]
+        );
+        assert_eq!(
+            of(Some(&merge), &first).commits,
+            0,
+            "going back brings none"
+        );
+        let unknown = CommitId::parse(&"1".repeat(40)).unwrap();
+        assert_eq!(
+            of(Some(&unknown), &merge),
+            all,
+            "an unknown base hides nothing"
+        );
+        assert_eq!(contribution(&git, None, &unknown).unwrap(), None);
+    }
+
+    #[test]
+    fn more_than_is_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Repository::init_bare(folder.path()).unwrap();
+        let first = commit(&git, "amir", "amir", &[]);
+        let second = commit(&git, "bea", "bea", &[&first]);
+        let of = |limits| within(&git, None, &second, limits).unwrap().unwrap();
+        let seen = |c: Contribution| (c.commits, c.people.len(), c.complete);
+        assert_eq!(seen(of((2, 3))), (2, 2, true));
+        assert_eq!(seen(of((1, 3))), (1, 1, false));
+        assert_eq!(seen(of((2, 1))), (1, 1, false));
+    }
 }

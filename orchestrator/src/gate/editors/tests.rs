@@ -4,7 +4,7 @@ use crate::db::Db;
 use crate::gate::{Holding, Requester};
 use crate::ground::Ground;
 use crate::id::SystemIds;
-use crate::identity::{Actor, PersonId};
+use crate::identity::PersonId;
 use crate::image::{Release, ReleaseId};
 use crate::project::ApplyOutcome;
 use contract::digest::Digest;

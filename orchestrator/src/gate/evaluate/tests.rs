@@ -79,6 +79,7 @@ fn good() -> Evidence {
             ..Known::default()
         },
         unsigned: Vec::new(),
+        hindered: None,
         signed_at: Some(1),
         seats: Seats {
             role: Some("release-manager".to_owned()),

@@ -3,9 +3,18 @@
 use super::super::PromotionState;
 use super::house::{GOOD, House};
 use crate::config;
+use crate::gate::{ConditionKind, ConditionState};
 use crate::signing::SignerClient;
 use evidence::oci;
 use http::StatusCode;
+
+/// The way to a signer that is not there.
+fn nobody(house: &House) -> SignerClient {
+    SignerClient::new(&config::Signer {
+        socket: house.folder.path().join("nobody"),
+        uid: 0,
+    })
+}
 
 crate::store_tests! {
     fn a_promotion_waits_for_the_registry_and_completes_by_itself(db: Db) {
@@ -103,7 +112,7 @@ crate::store_tests! {
         door.is_open();
         door.was_put();
         house.passes_once().await;
-        assert_eq!(door.was_put(), ["run-1", "current"], "all else was read back before");
+        assert_eq!(door.was_put(), ["current"], "all else was read back before");
         assert_eq!(house.holds("dev").await.as_deref(), Some(release.as_str()));
     }
 
@@ -126,10 +135,7 @@ crate::store_tests! {
         let mut house = House::new(&db).await;
         house.release(GOOD).await;
         let signer = house.hands.signer.clone();
-        house.hands.signer = SignerClient::new(&config::Signer {
-            socket: house.folder.path().join("nobody"),
-            uid: 0,
-        });
+        house.hands.signer = nobody(&house);
         house.passes().await;
         let promotion = house.only_into("dev").await;
         assert_eq!(promotion.state.as_str(), "applying");
@@ -137,6 +143,24 @@ crate::store_tests! {
         assert!(said.contains("ask the signer"), "{said}");
         assert_eq!(house.tagged("dev", "run-1").await, None);
         house.hands.signer = signer;
+        house.passes().await;
+        assert_eq!(house.state(&promotion.id).await, "applied");
+    }
+
+    fn a_gate_says_what_hinders_the_signature_that_it_waits_for(db: Db) {
+        let mut house = House::new(&db).await;
+        let signer = house.hands.signer.clone();
+        house.hands.signer = nobody(&house);
+        house.release(GOOD).await;
+        house.passes().await;
+        let promotion = house.only_into("dev").await;
+        assert_eq!(promotion.state.as_str(), "waiting");
+        let judgement = house.judged(&promotion.id).await.unwrap();
+        let signed = judgement.conditions.iter().find(|c| c.kind == ConditionKind::Signed).unwrap();
+        assert_eq!(signed.state, ConditionState::Waiting);
+        assert!(signed.detail.contains("ask the signer"), "{}", signed.detail);
+        house.hands.signer = signer;
+        house.attests().await;
         house.passes().await;
         assert_eq!(house.state(&promotion.id).await, "applied");
     }

@@ -312,6 +312,12 @@ impl House {
             Box::pin(async move { rows::run(conn, &run).await })
         });
         write.await.unwrap();
+        self.attests().await;
+        release
+    }
+
+    /// States, signs and publishes what waits for that.
+    pub(super) async fn attests(&self) {
         let hands = attestation::Hands {
             signer: &self.hands.signer,
             registry: &self.hands.registry,
@@ -319,7 +325,6 @@ impl House {
             public_url: "http://localhost:7420",
         };
         attestation::pass(&self.ground, &hands).await.unwrap();
-        release
     }
 
     /// Passes until nothing moves any more.
