@@ -2,6 +2,7 @@
 
 mod crates;
 mod examples;
+mod language;
 mod links;
 mod rooms;
 mod signs;
