@@ -6,6 +6,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(RustEmbed)]
 #[folder = "../migrations/sqlite"]
 struct SqliteFiles;
@@ -21,15 +24,20 @@ const NOTED: &str = "INSERT INTO migration (name, sha256) VALUES ($1, $2)";
 /// Any number of ours: two orchestrators that start at once migrate one after the other.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(7420)";
 
+#[derive(Clone)]
 struct Migration {
     name: String,
     sha256: String,
     sql: String,
 }
 
+pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
+    apply_sqlite(options, all::<SqliteFiles>()?).await
+}
+
 /// Alone on a connection of its own, foreign keys off before BEGIN: inside a transaction the pragma
 /// does nothing, and rebuilding a table would empty its children.
-pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
+async fn apply_sqlite(options: &SqliteConnectOptions, all: Vec<Migration>) -> Result<(), Error> {
     let mut conn = options
         .clone()
         .foreign_keys(false)
@@ -42,7 +50,7 @@ pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), Error> 
     conn.execute("BEGIN IMMEDIATE").await?;
     conn.execute(MADE).await?;
     let applied: Vec<(String, String)> = sqlx::query_as(APPLIED).fetch_all(&mut conn).await?;
-    for migration in missing(all::<SqliteFiles>()?, &applied)? {
+    for migration in missing(all, &applied)? {
         conn.execute(AssertSqlSafe(migration.sql.clone()))
             .await
             .map_err(|e| failed(&migration, &e))?;
@@ -66,12 +74,16 @@ pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), Error> 
 }
 
 pub(super) async fn postgres(pool: &sqlx::PgPool) -> Result<(), Error> {
+    apply_postgres(pool, all::<PostgresFiles>()?).await
+}
+
+async fn apply_postgres(pool: &sqlx::PgPool, all: Vec<Migration>) -> Result<(), Error> {
     let mut transaction = pool.begin().await?;
     transaction.execute(POSTGRES_LOCK).await?;
     transaction.execute(MADE).await?;
     let applied: Vec<(String, String)> =
         sqlx::query_as(APPLIED).fetch_all(&mut *transaction).await?;
-    for migration in missing(all::<PostgresFiles>()?, &applied)? {
+    for migration in missing(all, &applied)? {
         transaction
             .execute(AssertSqlSafe(migration.sql.clone()))
             .await

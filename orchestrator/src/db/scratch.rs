@@ -37,6 +37,16 @@ impl Scratch {
 
     /// A new database in the cluster that `SALLYPORT_TEST_POSTGRES` names.
     pub async fn postgres() -> Result<Self, Error> {
+        let url = Self::empty_postgres().await?;
+        Ok(Self {
+            db: Db::open(&url).await?,
+            url,
+            folder: None,
+        })
+    }
+
+    /// The address of a new database there that no migration was applied to.
+    pub async fn empty_postgres() -> Result<String, Error> {
         let missing = |e: std::env::VarError| Error::Open {
             what: "SALLYPORT_TEST_POSTGRES (cargo ci sets it)".to_owned(),
             source: e.into(),
@@ -47,7 +57,7 @@ impl Scratch {
         conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .await?;
         conn.close().await?;
-        let url = match cluster.rsplit_once('/') {
+        Ok(match cluster.rsplit_once('/') {
             Some((base, last)) => {
                 let options = last
                     .split_once('?')
@@ -56,11 +66,6 @@ impl Scratch {
                 format!("{base}/{name}{options}")
             }
             None => cluster,
-        };
-        Ok(Self {
-            db: Db::open(&url).await?,
-            url,
-            folder: None,
         })
     }
 }
