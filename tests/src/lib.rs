@@ -2,6 +2,7 @@
 
 pub mod crash;
 pub mod orchestrator;
+pub mod routes;
 pub mod snapshot;
 pub mod visitor;
 pub mod worker;

@@ -10,7 +10,7 @@ use ::orchestrator::delivery::{self, AddHook, GitBody, GitRef, Provider};
 use ::orchestrator::ground::Ground;
 use ::orchestrator::http::worker_api::Entrance;
 use ::orchestrator::id::SystemIds;
-use ::orchestrator::identity::Actor;
+use ::orchestrator::identity::{self, Actor, AddOutcome, Grant, NewPerson, Role, SignInOutcome};
 use ::orchestrator::instance::{self, FirstAdmin, InitOutcome};
 use ::orchestrator::project::ProjectId;
 use ::orchestrator::run::{Cause, Run, RunState};
@@ -422,6 +422,78 @@ fn command(folder: &Path, args: &[&str]) -> Command {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1");
     command
+}
+
+/// A person of a story, with a session and a token.
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// The session's cookie, as a browser sends it.
+    pub cookie: String,
+    /// What forms of the session carry.
+    pub csrf: String,
+    /// A token of theirs.
+    pub token: String,
+}
+
+/// A password that nobody else has.
+const PASSWORD: &str = "a password for stories";
+
+/// People, and what stories about the entrances look at.
+impl Orchestrator {
+    /// The whole server.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// `http://localhost:<port>`.
+    pub fn url(&self) -> String {
+        self.app.config.server.public_url.clone()
+    }
+
+    /// Opens `admin.sock`; its path.
+    pub fn open_admin(&self) -> anyhow::Result<PathBuf> {
+        http::serve::admin(&self.app)?;
+        Ok(self.data_dir().join(http::serve::ADMIN_SOCKET))
+    }
+
+    /// Makes a person with these roles, signed in; `in_shop` grants them for the project alone.
+    pub async fn person(
+        &self,
+        name: &str,
+        roles: &[Role],
+        in_shop: bool,
+    ) -> anyhow::Result<Person> {
+        let grant = |role: &Role| Grant {
+            role: *role,
+            project_id: in_shop.then(|| PROJECT.to_owned()),
+        };
+        let new = NewPerson {
+            name: Name::parse(name)?,
+            display_name: name.to_owned(),
+            email: None,
+            grants: roles.iter().map(grant).collect(),
+            password: PASSWORD.to_owned().into(),
+        };
+        let app = &self.app;
+        let added = identity::add(&app.ground, &app.passwords, &Actor::System, new).await?;
+        let AddOutcome::Added(id) = added else {
+            bail!("{name} could not be added: {added:?}");
+        };
+        let password = PASSWORD.to_owned().into();
+        let signed_in = identity::sign_in(&app.ground, &app.passwords, name, password).await?;
+        let SignInOutcome::SignedIn(cookie) = signed_in else {
+            bail!("{name} could not sign in");
+        };
+        let session = identity::of_cookie(&app.ground, &cookie).await?;
+        let made = identity::make_token(&app.ground, &Actor::System, &id, "story").await?;
+        Ok(Person {
+            name: name.to_owned(),
+            cookie: format!("session={}", cookie.as_str()),
+            csrf: session.context("no session")?.csrf,
+            token: made.secret.to_string(),
+        })
+    }
 }
 
 /// The data folder, for stories that look at files.

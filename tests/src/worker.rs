@@ -242,6 +242,13 @@ impl ScriptedWorker {
             .map_err(wrong)
     }
 
+    /// Any request at the worker entrance; the status that it is answered with.
+    pub async fn status_of(&self, method: Method, path: &str) -> anyhow::Result<StatusCode> {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION).body("{}");
+        Ok(request.send().await?.status())
+    }
+
     /// Any request of the protocol.
     pub async fn send(
         &self,

@@ -1,7 +1,7 @@
 //! `GET /registry/token`: the registry's token service for people (DECISIONS 27): reading what their
 //! projects have in the registry, with a token of theirs as the password. Nobody writes by it.
 
-use super::Problem;
+use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::audit::{self, Record};
 use crate::identity::{self, Caller, Permission};
@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use contract::image::Repository;
 use contract::settings::Settings;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -38,8 +38,7 @@ pub async fn token(
 ) -> Result<Response, Problem> {
     let Some(caller) = caller(&app, &headers).await? else {
         let problem = Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "not-signed-in",
+            Code::NotSignedIn,
             "sign in with any user name and a token of yours as the password",
         );
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"registry\"")];

@@ -1,9 +1,11 @@
-//! The whole URL table, one line a route.
+//! The whole URL table, one line a route. A test reads it: every route stands in the authorisation table
+//! (`tests/tests/authorisation.rs`), and what programs use in docs/api.md.
 
-use super::middleware::{public_host_only, security_headers};
+use super::middleware::{public_host_only, request_id, security_headers};
 use super::worker_api::{self, Entrance, protocol_version};
 use super::{api, hooks, pages};
 use crate::app::App;
+use crate::id::IdSource;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -26,12 +28,22 @@ pub fn public(app: Arc<App>) -> Router {
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(Arc::clone(&app), public_host_only))
         .layer(from_fn(security_headers))
+        .layer(from_fn_with_state(ids(&app), request_id))
         .with_state(app)
 }
 
 /// `admin.sock`: the API for users of this host.
 pub fn admin(app: Arc<App>) -> Router {
-    Router::new().merge(health()).merge(api()).with_state(app)
+    Router::new()
+        .merge(health())
+        .merge(api())
+        .fallback(pages::fallback)
+        .layer(from_fn_with_state(ids(&app), request_id))
+        .with_state(app)
+}
+
+fn ids(app: &Arc<App>) -> Arc<dyn IdSource> {
+    Arc::clone(&app.ground.ids)
 }
 
 /// A message of the worker protocol is a few KiB; a hello with all its rules is the longest.
@@ -43,29 +55,39 @@ const WORKER_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(3
 /// `/worker/v1`: the entrance for workers.
 pub fn workers(entrance: Entrance) -> Router {
     let lease = |path: &str| format!("/worker/v1/leases/{{step}}/{{fence}}/{path}");
-    // An artifact is bounded while it streams.
-    let artifact = put(worker_api::artifact::store).layer(DefaultBodyLimit::disable());
-    let log = put(worker_api::log::append).layer(DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX));
-    let report = post(worker_api::report::report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX));
     Router::new()
         .route("/worker/v1/enrol", post(worker_api::enrol::enrol))
         .route("/worker/v1/hello", post(worker_api::hello::hello))
         .route("/worker/v1/claim", post(worker_api::claim::claim))
         .route(&lease("heartbeat"), post(worker_api::heartbeat::heartbeat))
-        .route(&lease("log/{sequence}"), log)
-        .route(&lease("artifacts/{sequence}"), artifact)
+        .route(
+            &lease("log/{sequence}"),
+            put(worker_api::log::append).layer(DefaultBodyLimit::max(LOG_CHUNK_BYTES_MAX)),
+        )
+        // An artifact is bounded while it streams.
+        .route(
+            &lease("artifacts/{sequence}"),
+            put(worker_api::artifact::store).layer(DefaultBodyLimit::disable()),
+        )
         .route(&lease("source"), get(worker_api::source::source))
         .route(
             &lease("registry-token"),
             post(worker_api::registry_token::registry_token),
         )
-        .route(&lease("report"), report)
+        .route(
+            &lease("report"),
+            post(worker_api::report::report).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)),
+        )
         .layer(DefaultBodyLimit::max(WORKER_MESSAGE_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             WORKER_REQUEST_MAX,
         ))
         .layer(from_fn(protocol_version))
+        .layer(from_fn_with_state(
+            Arc::clone(&entrance.ground.ids),
+            request_id,
+        ))
         .with_state(entrance)
 }
 

@@ -1,5 +1,6 @@
 //! Tidy: the house's rules, read from its own text. Nothing is built or started here.
 
+mod api;
 mod crates;
 mod examples;
 mod language;

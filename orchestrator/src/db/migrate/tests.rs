@@ -147,53 +147,57 @@ fn both_databases_have_the_same_migrations_in_one_unbroken_row() {
     }
 }
 
-#[tokio::test]
-async fn what_was_there_before_a_migration_is_there_after_it_sqlite() {
-    let house = Sqlite::new();
-    let migrations = all::<SqliteFiles>().unwrap();
-    let mut before = Counts::new();
-    for at in 0..migrations.len() {
-        apply_sqlite(&house.options(), migrations[..=at].to_vec())
-            .await
-            .unwrap();
-        nothing_was_lost(&before, &house.counts().await, &migrations[at].name);
-        house.run(sample(&migrations[at].name, false)).await;
-        before = house.counts().await;
-    }
-    every_table_has_a_sample(&before);
-    // The program opens it as it is, and does nothing to it.
-    let db = Db::open(&format!("sqlite:{}", house.path().display()))
-        .await
-        .unwrap();
-    db.close().await;
-    assert_eq!(house.counts().await, before);
-}
+mod what_was_there_before_a_migration_is_there_after_it {
+    use super::*;
 
-#[tokio::test]
-#[ignore = "needs SALLYPORT_TEST_POSTGRES, which cargo ci sets"]
-async fn what_was_there_before_a_migration_is_there_after_it_postgres() {
-    let url = Scratch::empty_postgres().await.unwrap();
-    let pool = PgPoolOptions::new()
-        .max_connections(2)
-        .connect(&url)
-        .await
-        .unwrap();
-    let migrations = all::<PostgresFiles>().unwrap();
-    let mut before = Counts::new();
-    for at in 0..migrations.len() {
-        apply_postgres(&pool, migrations[..=at].to_vec())
+    #[tokio::test]
+    async fn sqlite() {
+        let house = Sqlite::new();
+        let migrations = all::<SqliteFiles>().unwrap();
+        let mut before = Counts::new();
+        for at in 0..migrations.len() {
+            apply_sqlite(&house.options(), migrations[..=at].to_vec())
+                .await
+                .unwrap();
+            nothing_was_lost(&before, &house.counts().await, &migrations[at].name);
+            house.run(sample(&migrations[at].name, false)).await;
+            before = house.counts().await;
+        }
+        every_table_has_a_sample(&before);
+        // The program opens it as it is, and does nothing to it.
+        let db = Db::open(&format!("sqlite:{}", house.path().display()))
             .await
             .unwrap();
-        nothing_was_lost(&before, &postgres_counts(&pool).await, &migrations[at].name);
-        pool.execute(AssertSqlSafe(sample(&migrations[at].name, true)))
-            .await
-            .unwrap();
-        before = postgres_counts(&pool).await;
+        db.close().await;
+        assert_eq!(house.counts().await, before);
     }
-    every_table_has_a_sample(&before);
-    let db = Db::open(&url).await.unwrap();
-    db.close().await;
-    assert_eq!(postgres_counts(&pool).await, before);
+
+    #[tokio::test]
+    #[ignore = "needs SALLYPORT_TEST_POSTGRES, which cargo ci sets"]
+    async fn postgres() {
+        let url = Scratch::empty_postgres().await.unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect(&url)
+            .await
+            .unwrap();
+        let migrations = all::<PostgresFiles>().unwrap();
+        let mut before = Counts::new();
+        for at in 0..migrations.len() {
+            apply_postgres(&pool, migrations[..=at].to_vec())
+                .await
+                .unwrap();
+            nothing_was_lost(&before, &postgres_counts(&pool).await, &migrations[at].name);
+            pool.execute(AssertSqlSafe(sample(&migrations[at].name, true)))
+                .await
+                .unwrap();
+            before = postgres_counts(&pool).await;
+        }
+        every_table_has_a_sample(&before);
+        let db = Db::open(&url).await.unwrap();
+        db.close().await;
+        assert_eq!(postgres_counts(&pool).await, before);
+    }
 }
 
 /// A column: its kind, whether it may be null, and what it points to.
@@ -279,55 +283,58 @@ fn both_databases_check_the_same() {
     assert_eq!(sqlite, checks(&all::<PostgresFiles>().unwrap()));
 }
 
-#[tokio::test]
-#[ignore = "needs SALLYPORT_TEST_POSTGRES, which cargo ci sets"]
-async fn both_databases_have_the_same_shape_postgres() {
-    let house = Sqlite::new();
-    apply_sqlite(&house.options(), all::<SqliteFiles>().unwrap())
-        .await
-        .unwrap();
-    let mut sqlite = house.options().connect().await.unwrap();
-    let url = Scratch::empty_postgres().await.unwrap();
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect(&url)
-        .await
-        .unwrap();
-    let migrations = all::<PostgresFiles>().unwrap();
-    apply_postgres(&pool, migrations.clone()).await.unwrap();
+mod both_databases_have_the_same_shape {
+    use super::*;
 
-    let here = shape(
-        sqlx::query_as(SQLITE_COLUMNS)
+    #[tokio::test]
+    #[ignore = "needs SALLYPORT_TEST_POSTGRES, which cargo ci sets"]
+    async fn postgres() {
+        let house = Sqlite::new();
+        apply_sqlite(&house.options(), all::<SqliteFiles>().unwrap())
+            .await
+            .unwrap();
+        let mut sqlite = house.options().connect().await.unwrap();
+        let url = Scratch::empty_postgres().await.unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .connect(&url)
+            .await
+            .unwrap();
+        let migrations = all::<PostgresFiles>().unwrap();
+        apply_postgres(&pool, migrations.clone()).await.unwrap();
+
+        let here = shape(
+            sqlx::query_as(SQLITE_COLUMNS)
+                .fetch_all(&mut sqlite)
+                .await
+                .unwrap(),
+        );
+        let there = shape(
+            sqlx::query_as(POSTGRES_COLUMNS)
+                .fetch_all(&pool)
+                .await
+                .unwrap(),
+        );
+        assert!(here.len() > 300, "only {} columns", here.len());
+        pretty(&here, &there);
+
+        let of = |rows: Vec<(String, i64, String)>| -> BTreeMap<String, (i64, String)> {
+            rows.into_iter()
+                .map(|(table, unique, names)| (table, (unique, names)))
+                .collect()
+        };
+        let here = of(sqlx::query_as(SQLITE_INDEXES)
             .fetch_all(&mut sqlite)
             .await
-            .unwrap(),
-    );
-    let there = shape(
-        sqlx::query_as(POSTGRES_COLUMNS)
+            .unwrap());
+        let there = of(sqlx::query_as(POSTGRES_INDEXES)
             .fetch_all(&pool)
             .await
-            .unwrap(),
-    );
-    assert!(here.len() > 300, "only {} columns", here.len());
-    pretty(&here, &there);
+            .unwrap());
+        pretty(&here, &there);
 
-    let of = |rows: Vec<(String, i64, String)>| -> BTreeMap<String, (i64, String)> {
-        rows.into_iter()
-            .map(|(table, unique, names)| (table, (unique, names)))
-            .collect()
-    };
-    let here = of(sqlx::query_as(SQLITE_INDEXES)
-        .fetch_all(&mut sqlite)
-        .await
-        .unwrap());
-    let there = of(sqlx::query_as(POSTGRES_INDEXES)
-        .fetch_all(&pool)
-        .await
-        .unwrap());
-    pretty(&here, &there);
-
-    // The catalogue has as many CHECKs as the text says.
-    let counted: Vec<(String, i64)> = sqlx::query_as(
+        // The catalogue has as many CHECKs as the text says.
+        let counted: Vec<(String, i64)> = sqlx::query_as(
         "SELECT r.relname::TEXT, COUNT(*) FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid
          JOIN pg_namespace s ON s.oid = r.relnamespace AND s.nspname = 'public'
          WHERE k.contype = 'c' GROUP BY r.relname",
@@ -335,12 +342,13 @@ async fn both_databases_have_the_same_shape_postgres() {
     .fetch_all(&pool)
     .await
     .unwrap();
-    let written = checks(&migrations).into_iter();
-    let written: BTreeMap<String, i64> = written
-        .map(|(t, c)| (t, i64::try_from(c.len()).unwrap()))
-        .collect();
-    assert_eq!(counted.into_iter().collect::<BTreeMap<_, _>>(), written);
-    sqlite.close().await.unwrap();
+        let written = checks(&migrations).into_iter();
+        let written: BTreeMap<String, i64> = written
+            .map(|(t, c)| (t, i64::try_from(c.len()).unwrap()))
+            .collect();
+        assert_eq!(counted.into_iter().collect::<BTreeMap<_, _>>(), written);
+        sqlite.close().await.unwrap();
+    }
 }
 
 /// Says which entries differ, not both maps.

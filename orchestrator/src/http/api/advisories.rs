@@ -3,13 +3,12 @@
 use crate::app::App;
 use crate::clock::At;
 use crate::finding::advisory::{self, ARCHIVE_BYTES_MAX, ImportOutcome, NotImported, Source};
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use http::StatusCode;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +71,7 @@ pub async fn import(
     let body = to_bytes(body, ARCHIVE_BYTES_MAX).await.map_err(|_| {
         let detail =
             format!("the archive did not come whole, or has more than {ARCHIVE_BYTES_MAX} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        Problem::new(Code::BodyTooLarge, detail)
     })?;
     let outcome = advisory::import(&app.ground, &caller.0.actor, body).await;
     match outcome.map_err(|error| Problem::internal(&error))? {
@@ -89,11 +88,9 @@ pub async fn import(
             let detail = refused.to_string();
             Err(match refused {
                 NotImported::NotZip(_) | NotImported::Empty | NotImported::Broken { .. } => {
-                    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-advisories", detail)
+                    Problem::new(Code::BadAdvisories, detail)
                 }
-                NotImported::TooMany { .. } => {
-                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
-                }
+                NotImported::TooMany { .. } => Problem::new(Code::BodyTooLarge, detail),
             })
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::delivery::{self, AddHook, Provider};
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::{self, Permission, PersonId};
 use crate::project::{self, Project};
 use axum::Json;
@@ -56,11 +56,7 @@ pub async fn add(
             let (id, url) = (added.id.to_string(), added.url);
             Ok((StatusCode::CREATED, Json(HookAnswer { id, url })))
         }
-        Err(invalid) => Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-secret",
-            invalid.to_string(),
-        )),
+        Err(invalid) => Err(Problem::new(Code::InvalidSecret, invalid.to_string())),
     }
 }
 
@@ -110,8 +106,7 @@ async fn person(app: &App, name: &str) -> Result<PersonId, Problem> {
     let id = person.and_then(|person| PersonId::parse(&person.id).ok());
     id.ok_or_else(|| {
         Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "no-such-person",
+            Code::NoSuchPerson,
             format!("there is no person `{name}`: `sallyport user add` makes one"),
         )
     })

@@ -1,15 +1,14 @@
 //! `PUT /api/v1/projects/{project}/settings?from=<version>`, `GET …/settings`, `GET /api/v1/projects`.
 
 use crate::app::App;
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use crate::project::{self, ApplyOutcome};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use contract::complaint::Complaint;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -46,7 +45,7 @@ pub async fn apply(
             "the document is of project `{}`, not of `{name}`",
             settings.project
         );
-        return Err(Problem::new(StatusCode::CONFLICT, "wrong-project", detail));
+        return Err(Problem::new(Code::WrongProject, detail));
     }
     let outcome = project::apply(&app.ground, &caller.0.actor, from, document).await;
     match outcome.map_err(|error| Problem::internal(&error))? {
@@ -68,11 +67,7 @@ pub async fn apply(
             let detail = format!(
                 "made from version {from}, but version {current} holds: fetch that, merge, apply again; what has changed since:\n{difference}"
             );
-            Err(Problem::new(
-                StatusCode::CONFLICT,
-                "settings-conflict",
-                detail,
-            ))
+            Err(Problem::new(Code::SettingsConflict, detail))
         }
         ApplyOutcome::Complaints(complaints) => Err(complain(&complaints)),
     }
@@ -81,7 +76,7 @@ pub async fn apply(
 /// A document with complaints, rendered for people too.
 pub fn complain(complaints: &[Complaint]) -> Problem {
     let detail = format!("{} complaints", complaints.len());
-    let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-document", detail);
+    let mut problem = Problem::new(Code::InvalidDocument, detail);
     let render = |c: &Complaint| {
         let mut value = serde_json::to_value(c).unwrap_or_default();
         if let Some(object) = value.as_object_mut() {

@@ -5,8 +5,8 @@
 
 use crate::app::App;
 use crate::gate::Condition;
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use crate::project::{self, Project};
 use crate::promotion::{self, Promotion, PromotionId, PromotionState, RequestOutcome};
@@ -108,10 +108,10 @@ pub async fn request(
         .await
         .map_err(failed)?;
     drop(conn);
-    let refuse = |code, detail: &str| Err(Problem::new(StatusCode::CONFLICT, code, detail));
+    let refuse = |code, detail: &str| Err(Problem::new(code, detail));
     let Some(release) = release else {
         return refuse(
-            "no-release",
+            Code::NoRelease,
             "this run has no release: it did not succeed, or built no image",
         );
     };
@@ -126,10 +126,10 @@ pub async fn request(
             Ok((StatusCode::CREATED, Json(answer(&made, Vec::new()))))
         }
         RequestOutcome::AlreadyOpen(id) => refuse(
-            "already-requested",
+            Code::AlreadyRequested,
             &format!("promotion {id} waits for the same"),
         ),
-        RequestOutcome::AlreadyThere => refuse("already-there", "this release is there now"),
+        RequestOutcome::AlreadyThere => refuse(Code::AlreadyThere, "this release is there now"),
         RequestOutcome::NoSuchEnvironment | RequestOutcome::NoSuchRelease => {
             Err(Problem::not_found())
         }

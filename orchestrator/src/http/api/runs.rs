@@ -2,8 +2,8 @@
 //! `GET …/steps/{step}/log?offset=<n>`.
 
 use crate::app::App;
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use crate::image;
 use crate::project;
@@ -173,11 +173,7 @@ pub async fn cancel(
             app.bells.step.ring();
             Ok((StatusCode::ACCEPTED, Json(serde_json::json!({}))))
         }
-        Cancelled::Over => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "run-over",
-            "the run has ended already",
-        )),
+        Cancelled::Over => Err(Problem::new(Code::RunOver, "the run has ended already")),
         Cancelled::NoSuchRun => Err(Problem::not_found()),
     }
 }
@@ -206,8 +202,7 @@ pub async fn again(
             Ok((StatusCode::CREATED, Json(Made { number })))
         }
         Again::StillOpen => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "run-open",
+            Code::RunOpen,
             "the run has not ended: cancel it first",
         )),
         Again::NoSuchRun => Err(Problem::not_found()),

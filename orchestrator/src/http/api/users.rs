@@ -1,8 +1,8 @@
 //! `POST /api/v1/users`, `GET /api/v1/users`, `POST /api/v1/users/{name}/tokens`.
 
 use crate::app::App;
-use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::{Code, Problem};
 use crate::identity::{self, Actor, AddOutcome, Grant, NewPerson, Permission, PersonRow, Role};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -64,7 +64,7 @@ pub async fn add(
         password: body.password,
     };
     let outcome = identity::add(&app.ground, &app.passwords, &caller.0.actor, new).await;
-    let refuse = |code, detail: String| Err(Problem::new(StatusCode::CONFLICT, code, detail));
+    let refuse = |code, detail: String| Err(Problem::new(code, detail));
     match outcome.map_err(|error| Problem::internal(&error))? {
         AddOutcome::Added(id) => {
             let name = body.name.into();
@@ -79,15 +79,15 @@ pub async fn add(
             ))
         }
         AddOutcome::NameTaken => refuse(
-            "name-taken",
+            Code::NameTaken,
             format!("there is a person `{}` already", body.name),
         ),
         AddOutcome::EmailTaken => refuse(
-            "email-taken",
+            Code::EmailTaken,
             "the address belongs to another person".to_owned(),
         ),
         AddOutcome::PasswordLength { min, max } => refuse(
-            "password-length",
+            Code::PasswordLength,
             format!("a password has {min} to {max} bytes"),
         ),
     }

@@ -1,11 +1,11 @@
 //! Who calls the API: a bearer token, or a user of this host at `admin.sock`.
 
 use crate::app::App;
-use crate::http::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::identity::{self, Caller, Permission};
 use axum::extract::FromRequestParts;
+use http::header;
 use http::request::Parts;
-use http::{StatusCode, header};
 use std::sync::Arc;
 
 /// The uid at the other end of `admin.sock`; only that entrance sets it.
@@ -43,11 +43,7 @@ impl ApiCaller {
 }
 
 fn not_permitted() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "not-permitted",
-        "your roles do not permit this",
-    )
+    Problem::new(Code::NotPermitted, "your roles do not permit this")
 }
 
 impl FromRequestParts<Arc<App>> for ApiCaller {
@@ -59,8 +55,7 @@ impl FromRequestParts<Arc<App>> for ApiCaller {
         }
         let refused = || {
             Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "not-signed-in",
+                Code::NotSignedIn,
                 "give `Authorization: Bearer <token>`; `sallyport user token` makes one",
             )
         };

@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::delivery::{self, Intake, RefusalReason, Refused, Request, SignedBody};
-use crate::http::Problem;
+use crate::http::problem::{Code, Problem};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts as _, Path};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -83,29 +83,23 @@ async fn answer(intake: &Intake, refused: &Refused) -> Problem {
         | RefusalReason::SignatureWrong
         | RefusalReason::TimestampOutside
         | RefusalReason::Other => Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "not-verified",
+            Code::NotVerified,
             "no hook of this address and signature: check the hook's address, its secret and the sender's clock",
         ),
         RefusalReason::BodyTooLarge => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
+            Code::BodyTooLarge,
             format!(
                 "a delivery has at most {} bytes ([server] hook-bytes-max)",
                 intake.body_bytes_max()
             ),
         ),
         RefusalReason::BodyTruncated => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "body-truncated",
+            Code::BodyTruncated,
             "the body did not come whole, or not in time",
         ),
-        RefusalReason::BodyEmpty => {
-            Problem::new(StatusCode::BAD_REQUEST, "body-empty", "there is no body")
-        }
+        RefusalReason::BodyEmpty => Problem::new(Code::BodyEmpty, "there is no body"),
         RefusalReason::DeliveryIdMalformed => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "delivery-id-malformed",
+            Code::DeliveryIdMalformed,
             "the headers name no delivery id or event: wanted 1 to 128 letters, digits, `-_.:`",
         ),
         RefusalReason::IdReused => id_reused(),
@@ -115,8 +109,7 @@ async fn answer(intake: &Intake, refused: &Refused) -> Problem {
 /// Another body under an id that is taken.
 pub fn id_reused() -> Problem {
     Problem::new(
-        StatusCode::CONFLICT,
-        "id-reused",
+        Code::IdReused,
         "another body came under this delivery id before: send it under a new one",
     )
 }

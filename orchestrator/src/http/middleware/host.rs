@@ -1,11 +1,11 @@
 //! A Host other than public_url's is refused (DECISIONS 10): no rebinding, no poisoned links.
 
 use crate::app::App;
-use crate::http::Problem;
+use crate::http::problem::{Code, Problem};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::header;
 use std::sync::Arc;
 
 /// Lets only requests for our own host through; health checks come by address.
@@ -24,5 +24,5 @@ pub async fn public_host_only(
         return next.run(request).await;
     }
     let detail = format!("this server answers as {own} only ([server] public-url)");
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail).into_response()
+    Problem::new(Code::WrongHost, detail).into_response()
 }

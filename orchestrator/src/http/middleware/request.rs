@@ -1,0 +1,110 @@
+//! Every request has an id: in its log lines, in its answer's header, in a problem's body.
+
+use crate::http::Problem;
+use crate::http::problem::{Code, PROBLEM_JSON};
+use crate::id::IdSource;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use std::sync::Arc;
+use tracing::Instrument as _;
+
+/// Where the answer names it. What a client sends under this name is not looked at: an id that
+/// strangers choose would let them write into the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What axum itself says of a request that it refuses is a sentence.
+const SENTENCE_BYTES_MAX: usize = 4 * 1024;
+
+/// Paths whose callers are programs: they get problems, never a page or plain text.
+const PROGRAMS: &[&str] = &["/api/", "/hooks/", "/registry/"];
+
+/// Gives the request its id and a span that carries it, and the answer both.
+pub async fn request_id(
+    State(ids): State<Arc<dyn IdSource>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = ids.uuid().to_string();
+    let is_program = PROGRAMS
+        .iter()
+        .any(|start| request.uri().path().starts_with(start));
+    // The path and no query: addresses of sign-ins hold where to go back to, never a secret, but a
+    // query is anybody's text.
+    let span = tracing::info_span!(
+        "request",
+        "request.id" = %id,
+        method = %request.method(),
+        path = %request.uri().path(),
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if is_program {
+        let told = told_as_problem(response).instrument(span).await;
+        response = with_id(told, &id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// What the framework refused in plain words becomes a problem: a body that is no JSON, a number
+/// that is none, a method that is not there.
+async fn told_as_problem(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_none_or(|kind| !kind.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
+    if !(status.is_client_error() || status.is_server_error()) || !is_plain {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, SENTENCE_BYTES_MAX).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut told = match code_of(status) {
+        Code::Internal => {
+            tracing::error!(status = status.as_u16(), text, "a request failed");
+            Problem::unexplained()
+        }
+        code if text.is_empty() => {
+            Problem::new(code, status.canonical_reason().unwrap_or("refused"))
+        }
+        code => Problem::new(code, text),
+    }
+    .into_response();
+    // `Allow` of a 405 and the like stay.
+    for (name, value) in &parts.headers {
+        if !told.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+            told.headers_mut().insert(name, value.clone());
+        }
+    }
+    told
+}
+
+/// The code of a refusal that came without one.
+fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::NotSignedIn,
+        // Only the check of where a request comes from refuses so.
+        StatusCode::FORBIDDEN => Code::CrossOrigin,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Code::TooSlow,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::WrongMediaType,
+        StatusCode::UNPROCESSABLE_ENTITY => Code::BadDocument,
+        status if status.is_client_error() => Code::BadRequest,
+        _ => Code::Internal,
+    }
+}
+
+fn with_id(mut response: Response, id: &str) -> Response {
+    let Some(mut problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    problem.request_id = Some(id.to_owned());
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body);
+    response
+}
