@@ -12,6 +12,7 @@ use crate::id::SystemIds;
 use crate::identity::Passwords;
 use crate::instance::{self, Instance, Lock, ServerKeys};
 use crate::lifecycle::Tasks;
+use crate::reconcile::Health;
 use crate::registry::{Issuer, Registry};
 use crate::signing::SignerClient;
 use crate::source::Mirrors;
@@ -56,6 +57,8 @@ pub struct App {
     pub sign_ins: Throttle,
     /// Who wakes whom.
     pub bells: Bells,
+    /// How its stages are.
+    pub health: Health,
     /// Its tasks.
     pub tasks: Tasks,
     _lock: Lock,
@@ -137,6 +140,7 @@ impl App {
             promotions,
             sign_ins: Throttle::default(),
             bells,
+            health: Health::default(),
             tasks: Tasks::default(),
             _lock: lock,
         }))

@@ -50,6 +50,9 @@ pub struct Server {
     /// The longest body of a delivery: 1 MiB, by setting up to 25 MiB (DECISIONS 23).
     #[serde(default = "hook_bytes_max")]
     pub hook_bytes_max: usize,
+    /// Whether `/metrics` is at this entrance too, for who may see everything.
+    #[serde(default)]
+    pub metrics: bool,
 }
 
 fn hook_bytes_max() -> usize {

@@ -127,8 +127,10 @@ fn stage(
     pass: PassOf,
 ) -> Stage {
     let app = Arc::clone(app);
+    app.health.expect(name);
     Stage {
         name,
+        health: app.health.clone(),
         every: Duration::from_secs(every_secs),
         bell: bell.clone(),
         wakes: wakes.iter().map(|bell| (*bell).clone()).collect(),

@@ -7,6 +7,7 @@ pub mod ground;
 pub mod kill;
 pub mod db;
 pub mod reconcile;
+pub mod metrics;
 pub mod telemetry;
 pub mod lifecycle;
 pub mod config;

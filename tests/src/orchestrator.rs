@@ -75,10 +75,20 @@ impl Orchestrator {
         Self::start_at(0).await
     }
 
+    /// As [`Orchestrator::start`], with `/metrics` at the public entrance.
+    pub async fn start_with_metrics() -> anyhow::Result<Self> {
+        Self::start_as(0, true).await
+    }
+
     /// As [`Orchestrator::start`], with the worker entrance at this port of the loopback.
     pub async fn start_at(port: u16) -> anyhow::Result<Self> {
+        Self::start_as(port, false).await
+    }
+
+    async fn start_as(port: u16, metrics: bool) -> anyhow::Result<Self> {
         let folder = Arc::new(tempfile::tempdir()?);
-        let config = config(folder.path(), free_port()?, port)?;
+        let mut config = config(folder.path(), free_port()?, port)?;
+        config.server.metrics = metrics;
         init(&config).await?;
         make_repository(&folder.path().join("shop.git"))?;
         let mut this = Self::open(config, folder, String::new()).await?;

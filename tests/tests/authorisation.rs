@@ -35,10 +35,10 @@ POST /api/v1/projects/{project}/hooks                                         40
 GET  /api/v1/projects/{project}/runs                                          401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/runs/{number}                                 401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/runs/{number}/cancel                          401 404 202 202 403 202 202
-POST /api/v1/projects/{project}/runs/{number}/again                           401 404 409 409 403 409 409
+POST /api/v1/projects/{project}/runs/{number}/again                           401 404 201 201 403 201 201
 GET  /api/v1/projects/{project}/runs/{number}/steps/{step}/log                401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/promotions                                    401 404 200 200 200 200 200
-POST /api/v1/projects/{project}/environments/{environment}/promotions         401 404 409 409 403 409 409
+POST /api/v1/projects/{project}/environments/{environment}/promotions         401 404 404 404 403 404 404
 GET  /api/v1/promotions/{id}                                                  401 404 200 200 200 200 200
 GET  /api/v1/workers                                                          401 403 403 403 200 200 200
 POST /api/v1/workers/tokens                                                   401 403 403 403 403 201 201
@@ -47,6 +47,7 @@ GET  /api/v1/advisories                                                       40
 PUT  /api/v1/advisories                                                       401 403 403 403 403 422 422
 GET  /healthz                                                                 200 200 200 200 200 200 200
 GET  /readyz                                                                  200 200 200 200 200 200 200
+GET  /metrics                                                                 404 404 404 404 404 404 200
 POST /hooks/{hook}                                                            401 401 401 401 401 401 -
 GET  /registry/token                                                          401 200 200 200 200 200 -
 ";
@@ -57,6 +58,7 @@ GET  /                                                                        30
 GET  /sign-in                                                                 200 200 200 200 200 200 -
 POST /sign-in                                                                 401 401 401 401 401 401 -
 GET  /static/{hash}/{file}                                                    404 404 404 404 404 404 -
+GET  /docs/names/{kind}/{name}                                                200 200 200 200 200 200 -
 GET  /projects/{project}                                                      303 303 303 303 303 303 -
 GET  /projects/{project}/runs                                                 303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}                                        303 404 200 200 200 200 -
@@ -77,14 +79,14 @@ POST /sign-out                                                                30
 /// The worker entrance: no certificate, one that was revoked, a worker without the lease.
 const WORKERS: &str = "
 POST /worker/v1/enrol                                                         400 400 400
-POST /worker/v1/hello                                                         401 401 400
-POST /worker/v1/claim                                                         401 401 400
-POST /worker/v1/leases/{step}/{fence}/heartbeat                               401 401 400
-PUT  /worker/v1/leases/{step}/{fence}/log/{sequence}                          401 401 400
-PUT  /worker/v1/leases/{step}/{fence}/artifacts/{sequence}                    401 401 400
-GET  /worker/v1/leases/{step}/{fence}/source                                  401 401 409
-POST /worker/v1/leases/{step}/{fence}/registry-token                          401 401 400
-POST /worker/v1/leases/{step}/{fence}/report                                  401 401 400
+POST /worker/v1/hello                                                         403 403 400
+POST /worker/v1/claim                                                         403 403 400
+POST /worker/v1/leases/{step}/{fence}/heartbeat                               403 403 400
+PUT  /worker/v1/leases/{step}/{fence}/log/{sequence}                          403 403 400
+PUT  /worker/v1/leases/{step}/{fence}/artifacts/{sequence}                    403 403 400
+GET  /worker/v1/leases/{step}/{fence}/source                                  403 403 409
+POST /worker/v1/leases/{step}/{fence}/registry-token                          403 403 400
+POST /worker/v1/leases/{step}/{fence}/report                                  403 403 403
 ";
 
 const PIPELINE: &str = "version: 1
@@ -186,6 +188,7 @@ impl House {
             .replace("{step}", "unit")
             .replace("{environment}", "dev")
             .replace("{name}/{act}", "demo-1/drain")
+            .replace("{kind}/{name}", "build-type/run")
             .replace("{name}", "developer")
             .replace("{hook}", "nothing")
             .replace("{hash}/{file}", "0/nothing.css");
@@ -282,8 +285,9 @@ async fn promoted_once(server: &Orchestrator) {
             orchestrator::execute!(
                 conn,
                 "INSERT INTO release (id, project_id, run_id, digest, made_at)
-                 SELECT $1, project_id, id, 'sha256:00', 1 FROM run",
-                RELEASE
+                 SELECT $1, project_id, id, $2, 1 FROM run WHERE number = 1",
+                RELEASE,
+                format!("sha256:{}", "0".repeat(64))
             )?;
             orchestrator::execute!(
                 conn,

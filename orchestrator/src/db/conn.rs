@@ -9,7 +9,12 @@ pub struct Conn {
     pub inner: Inner,
     /// A serialization failure was seen: the transaction will be repeated as a whole.
     pub(super) collided: bool,
+    /// What is done when the transaction is durable, and not when it is not.
+    pub(super) after: Vec<After>,
 }
+
+/// Something to do after a commit: a count, a line of the log.
+pub(super) type After = Box<dyn FnOnce() + Send>;
 
 /// Which database it is; only the two places whose SQL differs may ask.
 pub enum Inner {
@@ -24,7 +29,14 @@ impl Conn {
         Self {
             inner,
             collided: false,
+            after: Vec::new(),
         }
+    }
+
+    /// Does this when the transaction is durable: what is counted or told has happened. It is quick and
+    /// cannot fail; the next stage's work is found in the database, never told here.
+    pub fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.after.push(Box::new(act));
     }
 
     /// Whether this is PostgreSQL.

@@ -4,7 +4,7 @@
 //! the disk works, and the next commit takes all of it (group commit). Each write has a savepoint, so
 //! that its failure undoes it alone.
 
-use super::conn::{Conn, Inner};
+use super::conn::{After, Conn, Inner};
 use super::error::Error;
 use futures::future::BoxFuture;
 use sqlx::Executor as _;
@@ -27,6 +27,7 @@ type Job = Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Ran> + Send>;
 struct Ran {
     keep: bool,
     tell: Box<dyn FnOnce(Result<(), Error>) + Send>,
+    after: Vec<After>,
 }
 
 pub(super) struct SqliteWriter {
@@ -69,7 +70,11 @@ impl SqliteWriter {
                     // The caller may have gone away; the write stands all the same.
                     drop(tell.send(answer));
                 });
-                Ran { keep, tell }
+                Ran {
+                    keep,
+                    tell,
+                    after: Vec::new(),
+                }
             })
         });
         self.jobs.try_send(job).map_err(|refused| match refused {
@@ -172,7 +177,13 @@ async fn commit_group(conn: &mut Conn, jobs: impl Iterator<Item = Job>) -> bool 
         tracing::error!(error = ?error, "a group of writes could not be committed");
         drop(sql(conn, "ROLLBACK").await);
     }
+    if committed.is_ok() {
+        crate::metrics::metrics().committed_together(ran.len());
+    }
     for one in ran {
+        if committed.is_ok() {
+            one.after.into_iter().for_each(|act| act());
+        }
         (one.tell)(match &committed {
             Ok(()) => Ok(()),
             Err(_) => Err(Error::Closed),
@@ -185,7 +196,11 @@ async fn run_in_savepoint(conn: &mut Conn, job: Job) -> Ran {
     if let Err(error) = sql(conn, "SAVEPOINT item").await {
         tracing::error!(error = ?error, "a savepoint could not be set");
     }
-    let ran = job(conn).await;
+    let mut ran = job(conn).await;
+    let after = std::mem::take(&mut conn.after);
+    if ran.keep {
+        ran.after = after;
+    }
     let end = if ran.keep {
         "RELEASE item"
     } else {

@@ -4,9 +4,10 @@ use super::conn::{Conn, Inner};
 use super::error::Error;
 use super::open::{Db, Pools};
 use crate::kill::{Side, point};
+use crate::metrics::metrics;
 use futures::future::BoxFuture;
 use sqlx::Executor as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a transaction that collided is repeated before the caller is told; with the pauses
 /// below that is about two seconds.
@@ -23,10 +24,12 @@ impl Db {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, E>> + Clone + Send + 'static,
     {
         point(name, Side::Before);
+        let began = Instant::now();
         let result = match &self.pools {
             Pools::Sqlite { writer, .. } => writer.write(work).await,
             Pools::Postgres(pool) => repeat_on_postgres(pool, name, work, "SERIALIZABLE").await,
         };
+        metrics().written(began.elapsed(), result.is_ok());
         point(name, Side::After);
         result
     }
@@ -40,10 +43,12 @@ impl Db {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, E>> + Clone + Send + 'static,
     {
         point(name, Side::Before);
+        let began = Instant::now();
         let result = match &self.pools {
             Pools::Sqlite { writer, .. } => writer.write(work).await,
             Pools::Postgres(pool) => repeat_on_postgres(pool, name, work, "READ COMMITTED").await,
         };
+        metrics().written(began.elapsed(), result.is_ok());
         point(name, Side::After);
         result
     }
@@ -102,6 +107,11 @@ where
         return Ok(Once::Collided);
     }
     ended?;
+    if result.is_ok() {
+        std::mem::take(&mut guard.conn.after)
+            .into_iter()
+            .for_each(|act| act());
+    }
     Ok(Once::Done(result))
 }
 

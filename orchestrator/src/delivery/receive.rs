@@ -11,6 +11,7 @@ use crate::clock::At;
 use crate::db::Conn;
 use crate::id::IdSource;
 use crate::identity::Actor;
+use crate::metrics::metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,16 @@ pub async fn receive(intake: &Intake, signed: SignedBody) -> Result<Received, De
         })
         .await;
     let received = received?;
+    let outcome = match &received {
+        Received::Accepted { id } => {
+            tracing::info!(delivery.id = %id, "a delivery was accepted");
+            "accepted"
+        }
+        Received::Repeated { .. } => "repeated",
+        Received::Replayed { .. } => "replayed",
+        Received::IdReused => "id-reused",
+    };
+    metrics().delivery_received(outcome);
     if received == Received::IdReused {
         refuse(intake, &signed.refused(RefusalReason::IdReused)).await;
     }

@@ -7,9 +7,11 @@ use super::state::{DeliveryError, RefusalId, RefusalReason};
 use super::store::{self, NewRefusal};
 use crate::audit::{self, AuditId, Record};
 use crate::identity::Actor;
+use crate::metrics::metrics;
 
 /// Records a refusal before its answer, or counts it when many of its kind came in this minute.
 pub async fn refuse(intake: &Intake, refused: &Refused) {
+    metrics().delivery_refused(refused.reason.as_str());
     let now = intake.ground().now();
     let hook = refused.hook.as_ref().map(|hook| &hook.id);
     let count = || {

@@ -13,6 +13,7 @@ use crate::ground::Ground;
 use crate::reconcile::Progress;
 use contract::digest::Digest;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 /// Reports are read; one that is larger than this was not stored (`ARTIFACT_BYTES_MAX`).
 const REPORT_PREFIXES: [&str; 3] = ["sarif/", "junit/", "sbom/"];
@@ -24,7 +25,8 @@ pub async fn pass(ground: &Ground, blobs: &Blobs) -> Result<Progress, Error> {
     drop(conn);
     let mut progress = Progress::Idle;
     for one in waiting {
-        match give_verdict(ground, blobs, &one).await {
+        let span = tracing::info_span!("finding", run.id = one.run_id, step.id = one.step_id);
+        match give_verdict(ground, blobs, &one).instrument(span).await {
             Ok(moved) => progress = progress.or(moved),
             Err(error) => tracing::error!(
                 step.id = one.step_id,

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod extract;
+pub mod health;
 pub mod hooks;
 pub mod middleware;
 pub mod pages;

@@ -44,6 +44,10 @@ codes! {
     NotFound = "not-found" NOT_FOUND,
     /// Nobody is signed in.
     NotSignedIn = "not-signed-in" UNAUTHORIZED,
+    /// The password that was given is not theirs.
+    WrongPassword = "wrong-password" UNAUTHORIZED,
+    /// Too many failures for this name of late.
+    TooManyTries = "too-many-tries" TOO_MANY_REQUESTS,
     /// They may see it, not do this.
     NotPermitted = "not-permitted" FORBIDDEN,
     /// A browser sent it on behalf of another site.

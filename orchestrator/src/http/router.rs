@@ -3,11 +3,11 @@
 
 use super::middleware::{public_host_only, request_id, security_headers};
 use super::worker_api::{self, Entrance, protocol_version};
-use super::{api, hooks, pages};
+use super::{api, health, hooks, pages};
 use crate::app::App;
 use crate::id::IdSource;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use contract::protocol::{LOG_CHUNK_BYTES_MAX, REPORT_BYTES_MAX};
@@ -19,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 /// Pages, API, hooks, `/registry/token`: the entrance for people and forges.
 pub fn public(app: Arc<App>) -> Router {
     Router::new()
-        .merge(health())
+        .merge(upkeep())
         .merge(api())
         .route("/registry/token", get(super::registry_token::token))
         .route("/hooks/{hook}", post(hooks::receive::receive))
@@ -35,7 +35,7 @@ pub fn public(app: Arc<App>) -> Router {
 /// `admin.sock`: the API for users of this host.
 pub fn admin(app: Arc<App>) -> Router {
     Router::new()
-        .merge(health())
+        .merge(upkeep())
         .merge(api())
         .fallback(pages::fallback)
         .layer(from_fn_with_state(ids(&app), request_id))
@@ -91,10 +91,11 @@ pub fn workers(entrance: Entrance) -> Router {
         .with_state(entrance)
 }
 
-fn health() -> Router<Arc<App>> {
+fn upkeep() -> Router<Arc<App>> {
     Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
 }
 
 fn api() -> Router<Arc<App>> {
@@ -183,21 +184,6 @@ fn people() -> Router<Arc<App>> {
         .route("/sign-in", get(pages::sign_in_form).post(pages::sign_in))
         .route("/sign-out", post(pages::sign_out))
         .route("/static/{hash}/{file}", get(pages::file))
+        .route("/docs/names/{kind}/{name}", get(pages::name))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-}
-
-/// The process is alive.
-async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-/// The process can do its work: the database answers.
-async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    match app.ground.db.reader().await {
-        Ok(_) => (StatusCode::OK, "ready\n"),
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not answer\n",
-        ),
-    }
 }

@@ -11,6 +11,7 @@ use crate::project;
 use crate::reconcile::Progress;
 use crate::registry::Registry;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Items of one pass; the rest waits for the next.
 const ITEMS_MAX: i64 = 100;
@@ -22,7 +23,8 @@ pub async fn pass(ground: &Ground, registry: &Registry) -> Result<Progress, Imag
     let waiting = store::waiting(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     let mut progress = Progress::Idle;
     for one in waiting {
-        match observe(ground, registry, &one).await {
+        let span = tracing::info_span!("image", step.id = one.step_id);
+        match observe(ground, registry, &one).instrument(span).await {
             Ok(done) => progress = progress.or(done),
             Err(error) => {
                 tracing::warn!(

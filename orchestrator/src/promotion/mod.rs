@@ -26,6 +26,6 @@ pub use reconcile::pass;
 pub use request::{RequestOutcome, request};
 pub use state::{Hands, InvalidTransition, Promotion, PromotionError, PromotionId, PromotionState};
 pub use store::{
-    Placed, by_id, environment_history, in_environment, in_environments, of_project,
+    Placed, by_id, environment_history, in_environment, in_environments, of_project, open_by_state,
     waiting_everywhere,
 };

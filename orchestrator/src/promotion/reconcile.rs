@@ -16,6 +16,7 @@ use crate::image::{self, Release};
 use crate::project::{self, Project, SettingsVersion};
 use crate::reconcile::Progress;
 use contract::settings::{Environment, Promote};
+use tracing::Instrument as _;
 
 /// Items of one pass; the rest waits for the next.
 const ITEMS_MAX: i64 = 200;
@@ -29,10 +30,10 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
         progress = progress.or(noted(project.name.as_str(), learnt));
     }
     for promotion in store::waiting_everywhere(&mut ground.db.reader().await?, ITEMS_MAX).await? {
-        let learnt = learn_of(ground, hands, &promotion).await;
-        progress = progress.or(noted(promotion.id.as_str(), learnt));
-        let authorised = authorise(ground, &promotion.id).await;
-        progress = progress.or(noted(promotion.id.as_str(), authorised));
+        let learnt = learn_of(ground, hands, &promotion).instrument(span(&promotion));
+        progress = progress.or(noted(promotion.id.as_str(), learnt.await));
+        let authorised = authorise(ground, &promotion.id).instrument(span(&promotion));
+        progress = progress.or(noted(promotion.id.as_str(), authorised.await));
     }
     let applying = store::in_states(
         &mut ground.db.reader().await?,
@@ -42,9 +43,15 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
     )
     .await?;
     for promotion in applying {
-        progress = progress.or(apply_or_note(ground, hands, &promotion).await?);
+        let applied = apply_or_note(ground, hands, &promotion).instrument(span(&promotion));
+        progress = progress.or(applied.await?);
     }
     Ok(progress)
+}
+
+/// Every line about the promotion says which it is.
+fn span(promotion: &Promotion) -> tracing::Span {
+    tracing::info_span!("promotion", promotion.id = %promotion.id)
 }
 
 /// One bad item does not stop the others.

@@ -6,6 +6,7 @@ use crate::db::{Conn, Error};
 use crate::gate::{Holding, Requester};
 use crate::identity::{Actor, PersonId};
 use crate::image::ReleaseId;
+use crate::metrics::metrics;
 use contract::name::Name;
 
 #[derive(sqlx::FromRow)]
@@ -357,6 +358,25 @@ pub(super) async fn holding(
     }))
 }
 
+/// What is counted and logged once an end stands.
+fn told(promotion: &Promotion, to: &PromotionState) -> impl FnOnce() + Send + use<> {
+    let (id, state) = (promotion.id.clone(), to.as_str());
+    move || {
+        metrics().promotion_ended(state);
+        tracing::info!(promotion.id = %id, state, "a promotion has ended");
+    }
+}
+
+/// Promotions that have not ended, by state.
+pub async fn open_by_state(conn: &mut Conn) -> Result<Vec<(String, i64)>, Error> {
+    crate::fetch_all!(
+        conn,
+        (String, i64),
+        "SELECT state, COUNT(*) FROM promotion
+         WHERE state IN ('requested', 'waiting', 'applying') GROUP BY state"
+    )
+}
+
 /// Guarded by the state that it was in: false when another was faster. What was once true of it (the
 /// decision, since when it was applied) stays.
 pub(super) async fn set_state(
@@ -384,6 +404,9 @@ pub(super) async fn set_state(
         columns.applied_at,
         columns.ended_at
     )?;
+    if updated == 1 && columns.ended_at.is_some() {
+        conn.after_commit(told(promotion, to));
+    }
     Ok(updated == 1)
 }
 

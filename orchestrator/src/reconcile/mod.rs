@@ -6,7 +6,9 @@
 //! *Before / After*: `lifecycle` / `flow`, which names the stages.
 
 mod bell;
+mod health;
 mod stage;
 
 pub use bell::{Bell, Gong};
+pub use health::Health;
 pub use stage::{Pass, Progress, Stage, run};

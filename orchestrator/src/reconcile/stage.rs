@@ -1,8 +1,10 @@
 //! One stage's life: wait for the bell or the clock, pass, ring the next ones, again.
 
 use super::bell::Bell;
+use super::health::Health;
+use crate::metrics::metrics;
 use futures::future::BoxFuture;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// The pause after a pass that failed as a whole (the database is away), so that it is not hammered.
@@ -40,12 +42,19 @@ pub struct Stage {
     pub wakes: Vec<Bell>,
     /// The pass.
     pub pass: Pass,
+    /// Where it is said how it goes.
+    pub health: Health,
 }
 
 /// Runs a stage until `stop`.
 pub async fn run(stage: Stage, stop: CancellationToken) {
     loop {
-        let pause = match (stage.pass)().await {
+        let began = Instant::now();
+        stage.health.begins(stage.name, began);
+        let passed = (stage.pass)().await;
+        stage.health.ended(stage.name, passed.is_ok());
+        metrics().passed(stage.name, began.elapsed(), passed.is_ok());
+        let pause = match passed {
             Ok(Progress::Moved) => {
                 stage.wakes.iter().for_each(Bell::ring);
                 // What it settled may have made more for itself to do.

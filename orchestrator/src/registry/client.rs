@@ -5,6 +5,7 @@ use super::token::{Access, Issuer, TOKEN_LIFETIME};
 use crate::config;
 use crate::ground::Ground;
 use crate::kill::outside;
+use crate::metrics::metrics;
 use contract::digest::Digest;
 use contract::image::Repository;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
@@ -383,7 +384,14 @@ impl Registry {
             // Its address may hold an upload's state: not for logs.
             source: source.without_url(),
         };
-        request.send().await.map_err(unreachable)
+        let sent = request.send().await;
+        let outcome = match &sent {
+            Ok(response) if response.status().is_server_error() => "failed",
+            Ok(_) => "answered",
+            Err(_) => "unreachable",
+        };
+        metrics().registry_call(operation, outcome);
+        sent.map_err(unreachable)
     }
 
     async fn body(

@@ -8,6 +8,7 @@ use crate::clock::At;
 use crate::db::Conn;
 use crate::id::IdSource;
 use crate::identity::Actor;
+use crate::metrics::metrics;
 use contract::digest::Digest;
 
 /// What proves that a step passed, read from what is stored about its last lease.
@@ -103,6 +104,11 @@ pub async fn finish(
             record = record.with("detail", detail);
         }
         audit::append(conn, now, ids, record).await?;
+        let (id, word) = (run.clone(), cause.word());
+        conn.after_commit(move || {
+            metrics().run_ended(word);
+            tracing::info!(run.id = %id, cause = word, "a run has ended");
+        });
     }
     Ok(cause)
 }

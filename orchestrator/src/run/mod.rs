@@ -25,4 +25,6 @@ pub use gather::Hands;
 pub use plan::{Plan, PlannedService, PlannedStep, PlannedWork};
 pub use reconcile::pass;
 pub use state::{Cause, Error, InvalidTransition, Run, RunEvent, RunId, RunState, Trust};
-pub use store::{by_id, by_number, cancel_asked, complaints, recent, started, without_steps};
+pub use store::{
+    by_id, by_number, cancel_asked, complaints, open_by_state, recent, started, without_steps,
+};

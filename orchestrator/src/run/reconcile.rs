@@ -9,7 +9,9 @@ use crate::db::{self, Conn};
 use crate::ground::Ground;
 use crate::id::IdSource;
 use crate::identity::Actor;
+use crate::metrics::metrics;
 use crate::reconcile::Progress;
+use tracing::Instrument as _;
 
 /// Triggers of one pass; the rest is found by the next one.
 const BATCH: i64 = 50;
@@ -22,10 +24,12 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
     };
     let mut progress = Progress::Idle;
     for start in starts {
-        let made = match gather(ground, hands, &start).await {
-            Ok(gathered) => settle(ground, &start, gathered, None, &Actor::System).await,
-            Err(error) => Err(error),
+        let span = tracing::info_span!("run", trigger.id = start.trigger_id);
+        let making = async {
+            let gathered = gather(ground, hands, &start).await?;
+            settle(ground, &start, gathered, None, &Actor::System).await
         };
+        let made = making.instrument(span).await;
         match made {
             Ok(Some(_)) => progress = Progress::Moved,
             Ok(None) => {}
@@ -141,6 +145,7 @@ async fn insert(
         outcome,
     };
     store::insert(conn, new, made.now).await?;
+    conn.after_commit(told(made.id, &start.trigger_id, number, state));
     let record = Record::new("run.made", format!("run:{}", made.id), actor)
         .project(&start.project_id)
         .with("number", number)
@@ -150,6 +155,22 @@ async fn insert(
         .with("state", state);
     audit::append(conn, made.now, ids, record).await?;
     Ok(())
+}
+
+/// What is counted and logged once the run is there; one that is invalid or refused has ended by that.
+fn told(
+    id: &RunId,
+    trigger: &str,
+    number: i64,
+    state: &'static str,
+) -> impl FnOnce() + Send + use<> {
+    let (id, trigger) = (id.clone(), trigger.to_owned());
+    move || {
+        tracing::info!(run.id = %id, trigger.id = trigger, number, state, "a run was made");
+        if state != "waiting" {
+            metrics().run_ended(state);
+        }
+    }
 }
 
 /// The stored complaints: each with its text for people.

@@ -219,6 +219,15 @@ pub(super) async fn finished(
     Ok(rows == 1)
 }
 
+/// Runs that have not ended, by state.
+pub async fn open_by_state(conn: &mut Conn) -> Result<Vec<(String, i64)>, db::Error> {
+    crate::fetch_all!(
+        conn,
+        (String, i64),
+        "SELECT state, COUNT(*) FROM run WHERE state IN ('waiting', 'running') GROUP BY state"
+    )
+}
+
 pub(super) async fn project_of(conn: &mut Conn, run: &RunId) -> Result<Option<String>, db::Error> {
     let row = crate::fetch_optional!(
         conn,

@@ -5,6 +5,7 @@ use super::keystore::PublicKey;
 use super::protocol::{self, Answer, Ask, Grounds, Refusal, RefusalCode, Request, Signed, VERSION};
 use crate::config;
 use crate::kill::outside;
+use crate::metrics::metrics;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -62,6 +63,19 @@ impl SigningError {
     }
 }
 
+fn counted(
+    operation: &'static str,
+    asked: Result<Answer, SigningError>,
+) -> Result<Answer, SigningError> {
+    let outcome = match &asked {
+        Ok(Answer::Refused(_)) => "refused",
+        Ok(Answer::Signed(_) | Answer::Keys { .. }) => "answered",
+        Err(_) => "failed",
+    };
+    metrics().signer_call(operation, outcome);
+    asked
+}
+
 impl SignerClient {
     /// By the server's configuration; nothing is asked yet.
     pub fn new(config: &config::Signer) -> Self {
@@ -98,7 +112,8 @@ impl SignerClient {
             statement: statement.to_vec(),
             manifest: manifest.to_vec(),
         };
-        self.signature(outside("signer.sign-statement", self.ask(ask)).await?)
+        let asked = outside("signer.sign-statement", self.ask(ask)).await;
+        self.signature(counted("sign-statement", asked)?)
     }
 
     /// A signature over a cosign payload for the image with this manifest, on these grounds. The
@@ -116,7 +131,8 @@ impl SignerClient {
             manifest: manifest.to_vec(),
             grounds: Box::new(grounds),
         };
-        self.signature(outside("signer.sign-image", self.ask(ask)).await?)
+        let asked = outside("signer.sign-image", self.ask(ask)).await;
+        self.signature(counted("sign-image", asked)?)
     }
 
     #[expect(clippy::unused_self, reason = "reads as a step of the client's calls")]

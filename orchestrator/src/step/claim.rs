@@ -7,6 +7,7 @@ use crate::clock::At;
 use crate::db::Conn;
 use crate::fleet::{self, Standing, Worker};
 use crate::ground::Ground;
+use crate::metrics::metrics;
 use crate::run;
 use contract::protocol::{CLAIM_WAIT_MS_MAX, Job};
 use std::time::Duration;
@@ -136,7 +137,15 @@ async fn lease(
         ..step
     };
     match job::ready(conn, hands, worker, &step, ends_at).await? {
-        Readied::Job(job) => Ok(Claimed::Leased(job)),
+        Readied::Job(job) => {
+            let waited = step.ready_at.map_or(Duration::ZERO, |at| now.since(at));
+            let (run, id, worker) = (step.run_id.clone(), step.id.clone(), worker.name.clone());
+            conn.after_commit(move || {
+                metrics().step_leased(waited);
+                tracing::info!(run.id = %run, step.id = %id, %worker, fence, "a step was leased");
+            });
+            Ok(Claimed::Leased(job))
+        }
         Readied::Cannot(cause) => {
             end::end(conn, ground.ids.as_ref(), &step, cause, now).await?;
             Ok(Claimed::Nothing)

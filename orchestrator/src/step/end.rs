@@ -6,6 +6,7 @@ use super::store;
 use crate::clock::At;
 use crate::db::Conn;
 use crate::id::IdSource;
+use crate::metrics::metrics;
 use crate::run::{Cause, PlannedStep};
 use std::time::Duration;
 
@@ -42,13 +43,30 @@ pub(super) async fn end(
             .is_none()
     {
         let again = store::retry(conn, &step.id, step.fence, &cause, now.plus(pause), now).await?;
-        return Ok(if again { Ended::Again } else { Ended::Lost });
+        if !again {
+            return Ok(Ended::Lost);
+        }
+        conn.after_commit(told(step, &cause, now, true));
+        return Ok(Ended::Again);
     }
     if !store::finish(conn, &step.id, step.fence, &cause, now).await? {
         return Ok(Ended::Lost);
     }
+    conn.after_commit(told(step, &cause, now, false));
     advance(conn, ids, &step.run_id, now).await?;
     Ok(Ended::Over)
+}
+
+/// What is counted and logged once the end stands.
+fn told(step: &Step, cause: &Cause, now: At, again: bool) -> impl FnOnce() + Send + use<> {
+    let worked = step.leased_at.map_or(Duration::ZERO, |at| now.since(at));
+    let expired = matches!(cause, Cause::WorkerLost | Cause::Deadline { .. });
+    let (run, id) = (step.run_id.clone(), step.id.clone());
+    let (kind, cause) = (step.kind.clone(), cause.word());
+    move || {
+        metrics().lease_ended(&kind, worked, expired);
+        tracing::info!(run.id = %run, step.id = %id, cause, again, "a step has ended");
+    }
 }
 
 /// How long to wait before the next try; none when there is none.

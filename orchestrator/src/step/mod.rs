@@ -34,4 +34,6 @@ pub use state::{
     Error, Hands, Lease, LeaseKey, Observation, ObservedImages, Step, StepEvent, StepId, StepState,
     Verdict, Verdicts,
 };
-pub use store::{ArtifactRow, PastLease, artifacts, by_name, claimed, leases, list, reported};
+pub use store::{
+    ArtifactRow, PastLease, artifacts, by_name, claimed, leases, list, open_by_state, reported,
+};

@@ -15,6 +15,7 @@ use crate::reconcile::Progress;
 use crate::run::{self, Cause, Plan, RunId};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Items of one kind in one pass; the rest is found by the next one.
 const BATCH: i64 = 100;
@@ -47,6 +48,11 @@ fn noted(what: &'static str, id: &str, result: Result<bool, Error>) -> Progress 
     }
 }
 
+/// Every line about the step says which it is, and of which run.
+fn span(step: &Step) -> tracing::Span {
+    tracing::info_span!("step", run.id = %step.run_id, step.id = %step.id)
+}
+
 async fn new_runs(ground: &Ground) -> Result<Progress, Error> {
     let runs = {
         let mut conn = ground.db.reader().await?;
@@ -54,7 +60,10 @@ async fn new_runs(ground: &Ground) -> Result<Progress, Error> {
     };
     let mut progress = Progress::Idle;
     for (run, project, plan) in runs {
-        let made = make_steps(ground, &run, &project, &plan).await;
+        let span = tracing::info_span!("step", run.id = %run);
+        let made = make_steps(ground, &run, &project, &plan)
+            .instrument(span)
+            .await;
         progress = progress.or(noted(
             "the steps of a run could not be made",
             run.as_str(),
@@ -189,7 +198,9 @@ async fn overdue(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
     };
     let mut progress = Progress::Idle;
     for step in steps {
-        let ended = end_overdue(ground, hands, &step).await;
+        let ended = end_overdue(ground, hands, &step)
+            .instrument(span(&step))
+            .await;
         hands.logs.forget(&step.id, step.fence);
         progress = progress.or(noted(
             "an overdue step could not be ended",
@@ -251,7 +262,9 @@ async fn reported(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
         let StepState::Reported { at, fence: _ } = &step.state else {
             continue;
         };
-        let settled = settle(ground, hands, &step, *at).await;
+        let settled = settle(ground, hands, &step, *at)
+            .instrument(span(&step))
+            .await;
         let settled = settled.map(|ended| ended.is_some_and(|ended| ended != Ended::Lost));
         progress = progress.or(noted(
             "a reported step could not be settled",

@@ -253,6 +253,17 @@ pub(super) async fn leased_by(conn: &mut Conn, worker: &WorkerId) -> Result<i64,
     Ok(count)
 }
 
+/// Steps that are ready, leased or reported, by state.
+pub async fn open_by_state(conn: &mut Conn) -> Result<Vec<(String, i64)>, Error> {
+    crate::fetch_all!(
+        conn,
+        (String, i64),
+        "SELECT state, COUNT(*) FROM step WHERE state = 'ready' GROUP BY state
+         UNION ALL
+         SELECT state, COUNT(*) FROM step WHERE state IN ('leased', 'reported') GROUP BY state"
+    )
+}
+
 /// Whether a step could be leased by somebody.
 pub(super) async fn any_ready(conn: &mut Conn, now: At) -> Result<bool, Error> {
     let row = crate::fetch_optional!(

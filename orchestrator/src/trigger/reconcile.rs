@@ -10,9 +10,11 @@ use crate::clock::At;
 use crate::delivery::{self, Provider, Push, RefChange, Understood, understand};
 use crate::ground::Ground;
 use crate::identity::Actor;
+use crate::metrics::metrics;
 use crate::project::{self, SettingsVersion};
 use crate::reconcile::Progress;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Deliveries of one pass.
 const BATCH: i64 = 50;
@@ -24,7 +26,8 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, TriggerErr
     let waiting = store::waiting(&mut ground.db.reader().await?, BATCH).await?;
     let mut progress = Progress::Idle;
     for one in waiting {
-        match decide(ground, hands, &one).await {
+        let span = tracing::info_span!("trigger", delivery.id = one.id);
+        match decide(ground, hands, &one).instrument(span).await {
             Ok(done) => progress = progress.or(done),
             Err(error) => {
                 tracing::warn!(
@@ -175,6 +178,7 @@ async fn settle(
                         at,
                     };
                     if store::insert(conn, new).await? {
+                        conn.after_commit(told(&id, decision));
                         let record = record(&id, &one, change, decision);
                         audit::append(conn, at, ids, record).await?;
                     }
@@ -185,10 +189,21 @@ async fn settle(
         .await
 }
 
+/// What is counted and logged once the decision stands.
+fn told(id: &TriggerId, decision: &Decision) -> impl FnOnce() + Send + use<> {
+    let (id, word) = (id.clone(), decision.word());
+    // The commit of a group is nobody's item: the span of this one is taken along.
+    let span = tracing::Span::current();
+    move || {
+        metrics().trigger_decided(word);
+        tracing::info!(parent: &span, trigger.id = %id, decision = word, "a trigger was decided");
+    }
+}
+
 fn record(id: &TriggerId, one: &Waiting, change: &RefChange, decision: &Decision) -> Record {
-    let (word, reason) = match decision {
-        Decision::Start { .. } => ("start", "push"),
-        Decision::Skip { reason, .. } => ("skip", reason.as_str()),
+    let reason = match decision {
+        Decision::Start { .. } => "push",
+        Decision::Skip { reason, .. } => reason.as_str(),
     };
     Record::new("trigger.decided", format!("trigger:{id}"), &Actor::System)
         .project(&one.project_id)
@@ -198,6 +213,6 @@ fn record(id: &TriggerId, one: &Waiting, change: &RefChange, decision: &Decision
             "commit",
             change.after.as_ref().map(|c| c.as_str().to_owned()),
         )
-        .with("decision", word)
+        .with("decision", decision.word())
         .with("reason", reason)
 }

@@ -68,6 +68,16 @@ pub enum SkipReason {
     SourceUnreachable,
 }
 
+impl Decision {
+    /// The stored word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Skip { .. } => "skip",
+        }
+    }
+}
+
 impl SkipReason {
     /// The stored word.
     pub fn as_str(self) -> &'static str {

@@ -5,6 +5,7 @@ mod crates;
 mod examples;
 mod language;
 mod links;
+mod operations;
 mod rooms;
 mod signs;
 mod sql;

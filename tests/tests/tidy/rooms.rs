@@ -11,6 +11,7 @@ const MACHINERY: &[&str] = &[
     "kill",
     "db",
     "reconcile",
+    "metrics",
     "telemetry",
     "lifecycle",
     "config",

@@ -170,8 +170,7 @@ pub async fn make_token(
 async fn proven(app: &App, name: &str, password: Zeroizing<String>) -> Result<PersonRow, Problem> {
     if !app.sign_ins.may_try(name, None, app.ground.now()) {
         let detail = "too many failed tries for this name: wait five minutes";
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        return Err(Problem::new(status, "too-many-tries", detail));
+        return Err(Problem::new(Code::TooManyTries, detail));
     }
     let found = identity::prove(&app.ground, &app.passwords, name, password).await;
     match found.map_err(|error| Problem::internal(&error))? {
@@ -182,11 +181,7 @@ async fn proven(app: &App, name: &str, password: Zeroizing<String>) -> Result<Pe
         None => {
             app.sign_ins.failed(name, None, app.ground.now());
             let detail = "name or password is wrong";
-            Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "wrong-password",
-                detail,
-            ))
+            Err(Problem::new(Code::WrongPassword, detail))
         }
     }
 }

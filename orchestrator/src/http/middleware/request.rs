@@ -18,7 +18,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SENTENCE_BYTES_MAX: usize = 4 * 1024;
 
 /// Paths whose callers are programs: they get problems, never a page or plain text.
-const PROGRAMS: &[&str] = &["/api/", "/hooks/", "/registry/"];
+const PROGRAMS: &[&str] = &["/api/", "/hooks/", "/registry/", "/metrics"];
 
 /// Gives the request its id and a span that carries it, and the answer both.
 pub async fn request_id(
