@@ -1,10 +1,14 @@
-//! `sallyport.toml`: one file for the server; environment `SALLYPORT__SECTION__KEY` over it
-//! (DECISIONS 12). Secrets are never in it: it names files, commands or variables.
+//! `sallyport.toml`: one file for the server; environment `SALLYPORT__SECTION__KEY` over it, `--set` over
+//! both (DECISIONS 12). Secrets are never in it: it names files, commands or variables.
+
+mod read;
+
+pub use read::{ConfigError, Fault, Origins, Place, read};
 
 use contract::image::ImageRef;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A push of many commits fits.
 const HOOK_BYTES_MAX_DEFAULT: usize = 1 << 20;
@@ -149,118 +153,27 @@ pub struct Log {
     pub format: crate::telemetry::Format,
 }
 
-/// What is wrong with a configuration; names the file and line, or the variable.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file says something wrong.
-    #[error("{path}: {problem}")]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// With line, column and what is allowed.
-        problem: String,
-    },
-    /// A variable says something wrong.
-    #[error("environment {name}: {problem}")]
-    Variable {
-        /// The variable.
-        name: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// Each line is right, together they are not.
-    #[error("{path}: [{section}] {key}: {problem}")]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The section.
-        section: &'static str,
-        /// The key.
-        key: &'static str,
-        /// What is wrong and what is allowed.
-        problem: String,
-    },
-}
-
-/// Reads a configuration file of one of our programs: TOML with unknown keys refused, then
-/// `<prefix>__SECTION__KEY` of the environment over it.
-pub fn read<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    prefix: &str,
-    environment: impl Iterator<Item = (String, String)>,
-) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let wrong = |error: toml::de::Error| ConfigError::Wrong {
-        path: path.to_owned(),
-        problem: error.to_string().trim_end().to_owned(),
-    };
-    let lead = format!("{prefix}__");
-    let over: Vec<(String, String)> = environment
-        .filter(|(name, _)| name.starts_with(&lead))
-        .collect();
-    if over.is_empty() {
-        return toml::from_str(&text).map_err(wrong);
-    }
-    let mut table: toml::Table = toml::from_str(&text).map_err(wrong)?;
-    for (name, value) in &over {
-        set(&mut table, name, &name[lead.len()..], value)?;
-    }
-    // The position is lost once merged, so a file that is wrong by itself is told from a variable.
-    toml::Value::Table(table).try_into().map_err(|merged| {
-        let mut names: Vec<&str> = over.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        match toml::from_str::<T>(&text) {
-            Ok(_) => ConfigError::Variable {
-                name: names.join(", "),
-                problem: merged.to_string(),
-            },
-            Err(error) => wrong(error),
-        }
-    })
-}
-
-/// `SERVER__PUBLIC_URL` is `[server] public-url`. A value that reads as TOML (a number, a list) is
-/// taken as such, anything else as text.
-fn set(table: &mut toml::Table, name: &str, path: &str, value: &str) -> Result<(), ConfigError> {
-    let wrong = |problem: &str| ConfigError::Variable {
-        name: name.to_owned(),
-        problem: problem.to_owned(),
-    };
-    let (section, key) = path
-        .split_once("__")
-        .ok_or_else(|| wrong("wanted SECTION__KEY"))?;
-    let kebab = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-    let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("v"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let section = table
-        .entry(kebab(section))
-        .or_insert_with(|| toml::Table::new().into());
-    let section = section
-        .as_table_mut()
-        .ok_or_else(|| wrong("is not a section"))?;
-    section.insert(kebab(key), value);
-    Ok(())
-}
-
 impl Config {
     /// Reads and checks the server's configuration.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = read(path, "SALLYPORT", std::env::vars())?;
-        config.check(path)?;
-        Ok(config)
+    pub fn load(place: &Place) -> Result<Self, ConfigError> {
+        Self::load_whole(place).map(|(config, _)| config)
+    }
+
+    /// As [`Config::load`], with where each value came from.
+    pub fn load_whole(place: &Place) -> Result<(Self, Origins), ConfigError> {
+        Self::load_with(place, std::env::vars())
+    }
+
+    fn load_with(
+        place: &Place,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Self, Origins), ConfigError> {
+        let (config, origins): (Self, _) = read(place, "SALLYPORT", environment)?;
+        let faults = config.faults();
+        if faults.is_empty() {
+            return Ok((config, origins));
+        }
+        Err(ConfigError(origins.blame(&faults)))
     }
 
     /// The database's address.
@@ -269,9 +182,11 @@ impl Config {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(path)) => std::fs::read_to_string(path)
                 .map(|text| text.trim().to_owned())
-                .map_err(|source| ConfigError::Read {
-                    path: path.clone(),
-                    source,
+                .map_err(|error| {
+                    let path = path.display();
+                    ConfigError(vec![format!(
+                        "[database] url-file: cannot read {path}: {error}"
+                    )])
                 }),
             (None, None) => Ok(format!(
                 "sqlite:{}",
@@ -291,72 +206,73 @@ impl Config {
         url.split_once("://").map_or(url.as_str(), |(_, rest)| rest)
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
-        let wrong = |section, key, problem: &str| {
-            Err(ConfigError::Value {
-                path: path.to_owned(),
+    /// What each line alone does not show: every fault, not just the first.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut wrong = |section, key, problem: &str| {
+            faults.push(Fault {
                 section,
                 key,
                 problem: problem.to_owned(),
-            })
+            });
         };
         let host = self.public_host();
         let host_only = host.split(':').next().unwrap_or(host);
-        if host.is_empty() || host.contains('/') {
-            return wrong(
-                "server",
-                "public-url",
-                "wanted `https://host[:port]` with nothing after it",
-            );
+        let web = ["https://", "http://"];
+        let is_web = web
+            .iter()
+            .any(|scheme| self.server.public_url.starts_with(scheme));
+        if !is_web || host_only.is_empty() || host.contains(['/', '?', '#', '@']) {
+            let wanted = "wanted `https://host[:port]` with nothing after it";
+            wrong("server", "public-url", wanted);
+        } else if host_only.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[') {
+            let wanted = "wanted a name, not an address: passkeys are bound to a name";
+            wrong("server", "public-url", wanted);
+        } else if !self.is_https() && host_only != "localhost" {
+            let wanted =
+                "plain http is only for `http://localhost[:port]`: session cookies need https";
+            wrong("server", "public-url", wanted);
         }
-        if !self.is_https() && host_only != "localhost" {
-            return wrong(
-                "server",
-                "public-url",
-                "plain http is only for `http://localhost[:port]`: session cookies need https",
-            );
-        }
-        if host_only.parse::<std::net::IpAddr>().is_ok() {
-            return wrong(
-                "server",
-                "public-url",
-                "wanted a name, not an address: passkeys are bound to a name",
-            );
-        }
-        if self.registry.plain_http
-            && !self.registry.name.starts_with("127.")
-            && !self.registry.name.starts_with("localhost")
-        {
-            return wrong(
-                "registry",
-                "plain-http",
-                "only for a registry on 127.0.0.0/8: tokens would cross the network in clear",
-            );
+        let registry_host = self.registry.name.split(':').next().unwrap_or_default();
+        let loops = registry_host == "localhost"
+            || registry_host
+                .parse::<std::net::Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback());
+        if self.registry.plain_http && !loops {
+            let wanted =
+                "only for a registry on 127.0.0.0/8: tokens would cross the network in clear";
+            wrong("registry", "plain-http", wanted);
         }
         let hook_bytes = 1_024..=HOOK_BYTES_MAX_EVER;
         if !hook_bytes.contains(&self.server.hook_bytes_max) {
-            return wrong(
+            wrong(
                 "server",
                 "hook-bytes-max",
                 "wanted 1024 to 26214400 bytes (25 MiB)",
             );
         }
         if self.database.url.is_some() && self.database.url_file.is_some() {
-            return wrong("database", "url", "give `url` or `url-file`, not both");
+            wrong("database", "url", "give `url` or `url-file`, not both");
         }
+        faults.extend(self.master_key.fault());
+        faults
+    }
+}
+
+impl MasterKey {
+    /// Not exactly one of its three ways.
+    pub fn fault(&self) -> Option<Fault> {
         let given = [
-            self.master_key.file.is_some(),
-            self.master_key.command.is_some(),
-            self.master_key.env.is_some(),
+            self.file.is_some(),
+            self.command.is_some(),
+            self.env.is_some(),
         ];
-        if given.iter().filter(|given| **given).count() != 1 {
-            return wrong(
-                "master-key",
-                "file",
-                "give exactly one of `file`, `command`, `env`",
-            );
-        }
-        Ok(())
+        let one = given.iter().filter(|given| **given).count() == 1;
+        (!one).then(|| Fault {
+            section: "master-key",
+            key: "file",
+            problem: "give exactly one of `file`, `command`, `env`".to_owned(),
+        })
     }
 }
 
@@ -381,40 +297,139 @@ plain-http = true
 file = "/etc/sallyport/master.key"
 "#;
 
-    fn read_text(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    fn read_text(text: &str, env: &[(&str, &str)], set: &[&str]) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sallyport.toml");
-        std::fs::write(&path, text).unwrap();
+        let place = Place {
+            path: folder.path().join("sallyport.toml"),
+            set: set.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        std::fs::write(&place.path, text).unwrap();
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        let config: Config = read(&path, "SALLYPORT", env)?;
-        config.check(&path)?;
-        Ok(config)
+        let folder = format!("{}/", folder.path().display());
+        let read = Config::load_with(&place, env).map(|(config, _)| config);
+        read.map_err(|error| error.to_string().replace(&folder, ""))
     }
 
     #[test]
-    fn the_environment_stands_over_the_file() {
-        let config = read_text(
-            GOOD,
-            &[("SALLYPORT__SERVER__LISTEN", "127.0.0.1:9"), ("OTHER", "x")],
-        )
-        .unwrap();
-        assert_eq!(config.server.listen.port(), 9);
-        assert_eq!(config.signer.uid, 990);
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line_and_what_is_allowed() {
-        let text = GOOD.replace("data-dir", "datadir");
-        let error = read_text(&text, &[]).unwrap_err().to_string();
-        assert!(error.contains("line 5"), "{error}");
-        assert!(
-            error.contains("unknown field `datadir`, expected one of"),
-            "{error}"
+    fn flags_stand_over_the_environment_over_the_file() {
+        let env = [("SALLYPORT__SERVER__LISTEN", "127.0.0.1:9"), ("OTHER", "x")];
+        assert_eq!(
+            read_text(GOOD, &[], &[]).unwrap().server.listen.port(),
+            7420
         );
-        let error = read_text(GOOD, &[("SALLYPORT__SERVER__PORT", "1")])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("SALLYPORT__SERVER__PORT"), "{error}");
+        let config = read_text(GOOD, &env, &[]).unwrap();
+        assert_eq!((config.server.listen.port(), config.signer.uid), (9, 990));
+        let config =
+            read_text(GOOD, &env, &["server.listen=127.0.0.1:10", "signer.uid=7"]).unwrap();
+        assert_eq!((config.server.listen.port(), config.signer.uid), (10, 7));
+        // A section that the file does not have, and a text that looks like nothing else.
+        let config = read_text(GOOD, &[], &["log.format=json"]).unwrap();
+        assert_eq!(config.log.format, crate::telemetry::Format::Json);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_with_its_line_and_what_is_allowed() {
+        let text = GOOD
+            .replace("data-dir = ", "datadir = ")
+            .replace("127.0.0.1:7421", "nowhere")
+            .replace("uid = 990", "uid = \"root\"")
+            + "colour = \"blue\"\n";
+        let said = read_text(&text, &[], &[]).unwrap_err();
+        let line = |part: &str| {
+            let found = said.lines().find(|line| line.contains(part));
+            found.unwrap_or_else(|| panic!("{part}: {said}")).to_owned()
+        };
+        assert!(
+            line("datadir").starts_with("sallyport.toml, line 5: [server] datadir: unknown field"),
+            "{said}"
+        );
+        assert!(
+            line("datadir").contains("expected one of `public-url`"),
+            "{said}"
+        );
+        assert!(
+            line("listen").starts_with("sallyport.toml, line 7: [worker] listen: "),
+            "{said}"
+        );
+        assert!(
+            line("uid").starts_with("sallyport.toml, line 10: [signer] uid: "),
+            "{said}"
+        );
+        assert!(
+            line("colour")
+                .starts_with("sallyport.toml, line 16: [master-key] colour: unknown field"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn what_the_lines_together_do_not_allow_has_its_line_too() {
+        let text = GOOD
+            .replace("http://localhost:7420", "http://pipeline.example")
+            .replace("\"127.0.0.1:5000\"", "\"registry.example\"")
+            + "env = \"KEY\"\n";
+        let said =
+            read_text(&text, &[("SALLYPORT__SERVER__HOOK_BYTES_MAX", "1")], &[]).unwrap_err();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(
+            lines[0].starts_with("sallyport.toml, line 3: [server] public-url: plain http"),
+            "{said}"
+        );
+        assert!(
+            lines[1].starts_with("sallyport.toml, line 13: [registry] plain-http: only"),
+            "{said}"
+        );
+        assert!(
+            lines[2].starts_with("environment SALLYPORT__SERVER__HOOK_BYTES_MAX: wanted 1024"),
+            "{said}"
+        );
+        assert!(
+            lines[3].starts_with("sallyport.toml, line 15: [master-key] file: give exactly one"),
+            "{said}"
+        );
+        assert_eq!(lines.len(), 4, "{said}");
+    }
+
+    #[test]
+    fn the_variable_or_flag_that_is_bad_is_blamed_and_no_other() {
+        let env = [
+            ("SALLYPORT__SERVER__LISTEN", "127.0.0.1:9"),
+            ("SALLYPORT__SIGNER__UID", "root"),
+            ("SALLYPORT__SERVER__PORT", "1"),
+            ("SALLYPORT__SERVER", "x"),
+        ];
+        let said = read_text(GOOD, &env, &["worker.listen=there", "colour"]).unwrap_err();
+        let mut lines: Vec<&str> = said.lines().collect();
+        lines.sort_unstable();
+        let starts = [
+            "--set colour: wanted section.key=value",
+            "--set worker.listen: ",
+            "environment SALLYPORT__SERVER: wanted SALLYPORT__SECTION__KEY",
+            "environment SALLYPORT__SERVER__PORT: unknown field `port`",
+            "environment SALLYPORT__SIGNER__UID: invalid type",
+        ];
+        assert_eq!(lines.len(), starts.len(), "{said}");
+        for (line, start) in lines.iter().zip(starts) {
+            assert!(line.starts_with(start), "{line}\nwanted {start}");
+        }
+        let said = read_text(GOOD, &[], &["database.url=postgres://a:b@c/d"]).unwrap_err();
+        assert!(said.contains("url-file") && !said.contains("a:b"), "{said}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_or_not_there_is_named() {
+        let said = read_text("[server\n", &[], &[]).unwrap_err();
+        assert!(
+            said.starts_with("sallyport.toml: TOML parse error at line 1"),
+            "{said}"
+        );
+        let place = Place::file("/nowhere/sallyport.toml");
+        let read = Config::load_with(&place, std::iter::empty());
+        let said = read.err().unwrap().to_string();
+        assert!(
+            said.starts_with("cannot read /nowhere/sallyport.toml: "),
+            "{said}"
+        );
     }
 
     #[test]
@@ -422,10 +437,19 @@ file = "/etc/sallyport/master.key"
         for url in [
             "http://pipeline.example",
             "http://127.0.0.1:7420",
+            "http://localhost.evil.example",
             "https://a.example/x",
+            "https://u@a.example",
+            "ftp://a.example",
+            "https://",
         ] {
             let text = GOOD.replace("http://localhost:7420", url);
-            assert!(read_text(&text, &[]).is_err(), "{url}");
+            assert!(read_text(&text, &[], &[]).is_err(), "{url}");
         }
+        let far = GOOD.replace("\"127.0.0.1:5000\"", "\"127.evil.example\"");
+        assert!(
+            read_text(&far, &[], &[]).is_err(),
+            "a name that looks like an address"
+        );
     }
 }

@@ -4,7 +4,7 @@
 use crate::visitor::Visitor;
 use ::orchestrator::app::App;
 use ::orchestrator::clock::{Clock as _, SystemClock};
-use ::orchestrator::config::Config;
+use ::orchestrator::config::{Config, Place};
 use ::orchestrator::db::{self, Db};
 use ::orchestrator::delivery::{self, AddHook, GitBody, GitRef, Provider};
 use ::orchestrator::ground::Ground;
@@ -341,7 +341,7 @@ fn config(folder: &Path, public: u16, worker: u16) -> anyhow::Result<Config> {
     );
     let path = folder.join("sallyport.toml");
     std::fs::write(&path, text)?;
-    Ok(Config::load(&path)?)
+    Ok(Config::load(&Place::file(path))?)
 }
 
 async fn init(config: &Config) -> anyhow::Result<()> {

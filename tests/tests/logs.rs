@@ -49,14 +49,27 @@ async fn every_line_of_a_story_is_found_by_its_ids_and_no_secret_is_in_any() {
     tracing::subscriber::set_global_default(lines).unwrap();
 
     let server = Orchestrator::start().await.unwrap();
-    let mara = server.person("mara", &[Role::Developer], false).await.unwrap();
+    let mara = server
+        .person("mara", &[Role::Developer], false)
+        .await
+        .unwrap();
     let http = reqwest::Client::new();
     let url = server.url();
     let wrong = [("name", "mara"), ("password", "a wrong password, typed")];
-    http.post(format!("{url}/sign-in")).form(&wrong).send().await.unwrap();
-    let asked = http.get(format!("{url}/api/v1/projects")).bearer_auth(&mara.token);
+    http.post(format!("{url}/sign-in"))
+        .form(&wrong)
+        .send()
+        .await
+        .unwrap();
+    let asked = http
+        .get(format!("{url}/api/v1/projects"))
+        .bearer_auth(&mara.token);
     asked.send().await.unwrap();
-    http.get(&url).header("cookie", &mara.cookie).send().await.unwrap();
+    http.get(&url)
+        .header("cookie", &mara.cookie)
+        .send()
+        .await
+        .unwrap();
     let token = server.enrolment_token().await.unwrap();
     let worker = enrol(&server.entrance(), &token, "demo-1").await.unwrap();
     worker.hello(1).await.unwrap();
@@ -68,13 +81,21 @@ async fn every_line_of_a_story_is_found_by_its_ids_and_no_secret_is_in_any() {
     server.stop().await;
 
     let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let line = |message: &str| {
-        let found = lines.iter().find(|line| line["fields"]["message"] == message);
+        let found = lines
+            .iter()
+            .find(|line| line["fields"]["message"] == message);
         found.unwrap_or_else(|| panic!("no line says {message:?}:\n{text}"))
     };
     let delivery = field(line("a delivery was accepted"), "delivery.id").unwrap();
-    assert!(field(line("a delivery was accepted"), "request.id").is_some(), "of which request");
+    assert!(
+        field(line("a delivery was accepted"), "request.id").is_some(),
+        "of which request"
+    );
     let decided = line("a trigger was decided");
     assert_eq!(field(decided, "delivery.id").as_ref(), Some(&delivery));
     let trigger = field(decided, "trigger.id").unwrap();
@@ -83,8 +104,16 @@ async fn every_line_of_a_story_is_found_by_its_ids_and_no_secret_is_in_any() {
     assert_eq!(field(made, "run.id").as_deref(), Some(run.id.as_str()));
     for message in ["a step was leased", "a step has ended"] {
         let line = line(message);
-        assert_eq!(field(line, "run.id").as_deref(), Some(run.id.as_str()), "{message}");
-        assert_eq!(field(line, "step.id").as_deref(), Some(job.step_id.as_str()), "{message}");
+        assert_eq!(
+            field(line, "run.id").as_deref(),
+            Some(run.id.as_str()),
+            "{message}"
+        );
+        assert_eq!(
+            field(line, "step.id").as_deref(),
+            Some(job.step_id.as_str()),
+            "{message}"
+        );
     }
     let ended = line("a run has ended");
     assert_eq!(field(ended, "run.id").as_deref(), Some(run.id.as_str()));
@@ -93,7 +122,14 @@ async fn every_line_of_a_story_is_found_by_its_ids_and_no_secret_is_in_any() {
     let cookie = mara.cookie.split_once('=').unwrap().1;
     let enrolment = token.split('.').nth(2).unwrap();
     let hook = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    for secret in [cookie, mara.token.as_str(), enrolment, hook, "a wrong password, typed", "a password for stories"] {
+    for secret in [
+        cookie,
+        mara.token.as_str(),
+        enrolment,
+        hook,
+        "a wrong password, typed",
+        "a password for stories",
+    ] {
         assert!(!text.contains(secret), "a secret is in the log: {secret}");
     }
 }

@@ -21,14 +21,19 @@ async fn metrics(admin: &Client) -> String {
 
 /// The value of one line.
 fn value(text: &str, name: &str) -> f64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 #[tokio::test]
 async fn what_a_run_does_is_counted() {
     let server = Orchestrator::start().await.unwrap();
-    let admin = Client::builder().unix_socket(server.open_admin().unwrap()).build().unwrap();
+    let admin = Client::builder()
+        .unix_socket(server.open_admin().unwrap())
+        .build()
+        .unwrap();
     let before = metrics(&admin).await;
     let token = server.enrolment_token().await.unwrap();
     let worker = enrol(&server.entrance(), &token, "demo-1").await.unwrap();
@@ -54,7 +59,16 @@ async fn what_a_run_does_is_counted() {
     assert!(more("sallyport_db_group_writes_count") >= 1.0);
     assert!(value(&during, "sallyport_step_open_steps{state=\"leased\"}") >= 1.0);
     assert!(value(&after, "sallyport_process_memory_bytes") > 1e6);
-    for stage in ["delivery", "trigger", "run", "step", "image", "finding", "attestation", "promotion"] {
+    for stage in [
+        "delivery",
+        "trigger",
+        "run",
+        "step",
+        "image",
+        "finding",
+        "attestation",
+        "promotion",
+    ] {
         let name = format!("sallyport_reconcile_pass_seconds_count{{stage=\"{stage}\"}}");
         assert!(value(&after, &name) >= 1.0, "{stage}");
     }
@@ -69,10 +83,15 @@ async fn what_a_run_does_is_counted() {
 #[tokio::test]
 async fn metrics_are_for_the_host_unless_the_configuration_says_more() {
     let closed = Orchestrator::start().await.unwrap();
-    let auditor = closed.person("vera", &[Role::Auditor], false).await.unwrap();
+    let auditor = closed
+        .person("vera", &[Role::Auditor], false)
+        .await
+        .unwrap();
     let ask = |url: String, token: Option<String>| async move {
         let request = Client::new().get(format!("{url}/metrics"));
-        let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+        let request = token
+            .into_iter()
+            .fold(request, reqwest::RequestBuilder::bearer_auth);
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(ask(closed.url(), Some(auditor.token)).await, 404);
@@ -82,7 +101,11 @@ async fn metrics_are_for_the_host_unless_the_configuration_says_more() {
     let auditor = open.person("vera", &[Role::Auditor], false).await.unwrap();
     let in_shop = open.person("mara", &[Role::Developer], true).await.unwrap();
     assert_eq!(ask(open.url(), None).await, 401);
-    assert_eq!(ask(open.url(), Some(in_shop.token)).await, 403, "sees one project only");
+    assert_eq!(
+        ask(open.url(), Some(in_shop.token)).await,
+        403,
+        "sees one project only"
+    );
     assert_eq!(ask(open.url(), Some(auditor.token)).await, 200);
     open.stop().await;
 }
@@ -91,7 +114,9 @@ async fn metrics_are_for_the_host_unless_the_configuration_says_more() {
 async fn ready_means_that_it_can_read_write_and_pass() {
     let server = Orchestrator::start().await.unwrap();
     let ask = || async {
-        let response = reqwest::get(format!("{}/readyz", server.url())).await.unwrap();
+        let response = reqwest::get(format!("{}/readyz", server.url()))
+            .await
+            .unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
     let until = Instant::now() + Duration::from_secs(10);
@@ -103,10 +128,16 @@ async fn ready_means_that_it_can_read_write_and_pass() {
 
     // A stage that is to run and does not, then a database that takes no more writes.
     server.app().health.expect("nothing");
-    assert_eq!(ask().await, (503, "stage nothing: no pass yet\n".to_owned()));
+    assert_eq!(
+        ask().await,
+        (503, "stage nothing: no pass yet\n".to_owned())
+    );
     server.app().ground.db.close().await;
     let (status, said) = ask().await;
     assert_eq!(status, 503);
-    assert!(said.contains("the database does not answer\nthe database cannot be written\n"), "{said}");
+    assert!(
+        said.contains("the database does not answer\nthe database cannot be written\n"),
+        "{said}"
+    );
     server.stop().await;
 }

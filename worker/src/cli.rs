@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Keys};
 use crate::clock::SystemClock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, LogFormat};
 use crate::control_plane::{ControlPlane, Said};
 use crate::engine::Engine;
 use crate::engine_host;
@@ -36,6 +36,12 @@ enum Command {
         /// A file with the token.
         #[arg(long)]
         token_file: PathBuf,
+    },
+    /// Say what is wrong with the configuration and what it names, without starting.
+    CheckConfig {
+        /// The worker's configuration.
+        #[arg(long, default_value = "worker.toml")]
+        config: PathBuf,
     },
     /// Lease steps and work on them until asked to stop.
     Run {
@@ -104,10 +110,11 @@ fn run(line: Line) -> anyhow::Result<ExitCode> {
             Command::Enrol { config, token_file } => {
                 enrol(&config::load(&config)?, &token_file).await
             }
+            Command::CheckConfig { config } => Ok(check_config(&config)),
             Command::Run { config } => work(config::load(&config)?).await,
             Command::Selftest { config } => selftest(&config::load(&config)?).await,
             Command::Engine { config } => {
-                log_to_stderr();
+                log_to_stderr(LogFormat::Human);
                 engine_host::run(&engine_host::Config::load(&config)?, &config).await?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -155,8 +162,26 @@ async fn enrol(config: &Config, token_file: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// All that is wrong, a line each.
+fn check_config(path: &Path) -> ExitCode {
+    let problems = match config::load(path) {
+        Ok(config) => config.faults(),
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            vec![format!("{error:#}")]
+        }
+    };
+    for problem in &problems {
+        complain(&format!("error: {problem}"));
+    }
+    if problems.is_empty() {
+        say(&format!("{} is good", path.display()));
+    }
+    ExitCode::from(u8::from(!problems.is_empty()))
+}
+
 async fn work(config: Config) -> anyhow::Result<ExitCode> {
-    log_to_stderr();
+    log_to_stderr(config.log.format);
     let identity = Identity::load(&config.worker.identity_dir())?;
     spool::clear(&config.worker.spool_dir())?;
     let (engine, isolation) = tried(&config).await?;
@@ -208,13 +233,17 @@ async fn tried(config: &Config) -> anyhow::Result<(Engine, Isolation)> {
     Ok((engine, isolation))
 }
 
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+fn log_to_stderr(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SALLYPORT_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let format = tracing_subscriber::fmt().with_env_filter(filter);
-    let format = format.with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber cannot be set; then the first goes on.
-    let _ = format.try_init();
+    drop(match format {
+        LogFormat::Human => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    });
 }
 
 /// The one writer of what people asked for.

@@ -5,6 +5,7 @@
 
 use contract::name::Name;
 use serde::Deserialize;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,70 @@ pub struct Config {
     pub orchestrator: OrchestratorConfig,
     /// Its container engine.
     pub engine: crate::engine::Config,
+    /// How its log looks.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `human` or `json`.
+    #[serde(default)]
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Everything that is wrong with what it names, looked at without starting anything.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let data_dir = &self.worker.data_dir;
+        faults.extend(private_folder("[worker] data-dir", data_dir).err());
+        if data_dir.is_dir() && !self.worker.identity_dir().is_dir() {
+            let shown = data_dir.display();
+            faults.push(format!(
+                "[worker] data-dir: no identity in {shown}: run `sallyport-worker enrol` first"
+            ));
+        }
+        let socket = &self.engine.socket;
+        let shown = socket.display();
+        match std::fs::metadata(socket) {
+            Ok(found) if found.file_type().is_socket() => {}
+            Ok(_) => faults.push(format!("[engine] socket: {shown} is not a socket")),
+            Err(error) => faults.push(format!(
+                "[engine] socket: {shown}: {error}; does `sallyport-worker engine` run?"
+            )),
+        }
+        faults
+    }
+}
+
+/// A folder of our own that nobody else can look into.
+fn private_folder(key: &str, path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let found = std::fs::metadata(path).map_err(|error| format!("{key}: {shown}: {error}"))?;
+    let mode = found.mode() & 0o777;
+    if !found.is_dir() {
+        Err(format!("{key}: {shown} is not a folder"))
+    } else if mode & 0o077 != 0 {
+        Err(format!(
+            "{key}: mode {mode:03o} lets others in; run `chmod 700 {shown}`"
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 /// `[worker]`
@@ -283,6 +348,41 @@ socket = "/run/sallyport/docker.sock"
         let over = [("SALLYPORT__WORKER__SLOTS".to_owned(), "3".to_owned())];
         let config = parse(Path::new("worker.toml"), GOOD, &over).unwrap();
         assert_eq!(config.worker.slots.get(), 3);
+    }
+
+    #[test]
+    fn all_that_the_configuration_names_is_looked_at() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (data, socket) = (
+            folder.path().join("data"),
+            folder.path().join("docker.sock"),
+        );
+        let text = GOOD
+            .replace("/var/lib/sallyport-worker", &data.display().to_string())
+            .replace("/run/sallyport/docker.sock", &socket.display().to_string());
+        let config = parse(Path::new("worker.toml"), &text, &[]).unwrap();
+        let said = config.faults().join("\n");
+        assert!(
+            said.contains("[worker] data-dir: ") && said.contains("[engine] socket: "),
+            "{said}"
+        );
+        std::fs::create_dir(&data).unwrap();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&data, open).unwrap();
+        std::fs::write(&socket, "").unwrap();
+        let said = config.faults().join("\n");
+        assert!(said.contains("mode 755 lets others in"), "{said}");
+        assert!(
+            said.contains("run `sallyport-worker enrol` first"),
+            "{said}"
+        );
+        assert!(said.contains("is not a socket"), "{said}");
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::create_dir(config.worker.identity_dir()).unwrap();
+        std::fs::remove_file(&socket).unwrap();
+        let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(config.faults(), Vec::<String>::new());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client};
 use super::{complain, exit, say};
+use crate::config::Place;
 use crate::finding::advisory::{ARCHIVE_BYTES_MAX, ENTRIES_MAX, RECORD_BYTES_MAX};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -24,7 +25,7 @@ pub(super) enum AdvisoriesCommand {
     List,
 }
 
-pub(super) async fn run(config: &Path, command: AdvisoriesCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: AdvisoriesCommand) -> anyhow::Result<u8> {
     let client = Client::open(config)?;
     match command {
         AdvisoriesCommand::Import { path } => {

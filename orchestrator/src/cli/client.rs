@@ -2,10 +2,10 @@
 //! network (DECISIONS 13).
 
 use super::{complain, exit};
+use crate::config::Place;
 use crate::http::serve::ADMIN_SOCKET;
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
-use std::path::Path;
 use std::time::Duration;
 
 /// An import of advisories takes seconds; a server that does not answer in a minute is broken.
@@ -29,7 +29,7 @@ pub(super) enum Answer<T> {
 impl Client {
     /// With `SALLYPORT_URL` and `SALLYPORT_TOKEN_FILE` over the network, otherwise at the socket of
     /// the configuration's `data_dir`.
-    pub(super) fn open(config: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &Place) -> anyhow::Result<Self> {
         let builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none());

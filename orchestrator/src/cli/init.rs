@@ -1,8 +1,8 @@
-//! `sallyport init` and `sallyport check-config`.
+//! `sallyport init`.
 
 use super::{complain, exit, say};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::db::Db;
 use crate::ground::Ground;
 use crate::id::SystemIds;
@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use contract::name::Name;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -30,8 +30,8 @@ pub(super) struct InitArgs {
     admin_email: Option<String>,
 }
 
-pub(super) async fn init(path: &Path, args: InitArgs) -> anyhow::Result<u8> {
-    let config = Config::load(path)?;
+pub(super) async fn init(place: &Place, args: InitArgs) -> anyhow::Result<u8> {
+    let config = Config::load(place)?;
     let data_dir = &config.server.data_dir;
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -108,22 +108,4 @@ async fn signer_keys(config: &Config) -> anyhow::Result<Vec<PublicKey>> {
         bail!("the signer shows keys of roles that are not its own");
     }
     Ok(keys)
-}
-
-/// Says what is wrong with a configuration, without starting anything.
-pub(super) fn check_config(path: &Path) -> u8 {
-    match Config::load(path) {
-        Ok(config) => {
-            if let Err(error) = MasterKey::load(&config.master_key) {
-                complain(&format!("error: {error}"));
-                return exit::NO;
-            }
-            say(&format!("{} is good", path.display()));
-            exit::YES
-        }
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            exit::NO
-        }
-    }
 }

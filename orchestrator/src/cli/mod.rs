@@ -8,6 +8,7 @@
 //! *Before / After*: a shell / `http::api`; `serve` and `signer run` start the processes themselves.
 
 mod advisories;
+mod check_config;
 mod client;
 mod hook;
 mod init;
@@ -19,6 +20,7 @@ mod signer;
 mod user;
 mod worker;
 
+use crate::config::Place;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +51,9 @@ pub struct Cli {
         default_value = "sallyport.toml"
     )]
     config: PathBuf,
+    /// Sets one key over the file and the environment: `--set server.listen=127.0.0.1:7420`.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,19 +95,23 @@ enum Command {
 
 /// Runs one command; the exit code says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
+    let place = Place {
+        path: cli.config,
+        set: cli.set,
+    };
     let result = match cli.command {
-        Command::Init(args) => init::init(&cli.config, args).await,
-        Command::CheckConfig => Ok(init::check_config(&cli.config)),
-        Command::Serve => serve::run(&cli.config).await,
+        Command::Init(args) => init::init(&place, args).await,
+        Command::CheckConfig => Ok(check_config::server(&place)),
+        Command::Serve => serve::run(&place).await,
         Command::Lint(args) => lint::lint(&args),
         Command::Explain(args) => lint::explain_file(&args),
-        Command::Hook(command) => hook::run(&cli.config, command).await,
-        Command::Project(command) => project::run(&cli.config, command).await,
-        Command::Run(command) => run::run(&cli.config, command).await,
-        Command::Worker(command) => worker::run(&cli.config, command).await,
-        Command::Signer(command) => signer::run(&cli.config, command).await,
-        Command::User(command) => user::run(&cli.config, command).await,
-        Command::Advisories(command) => advisories::run(&cli.config, command).await,
+        Command::Hook(command) => hook::run(&place, command).await,
+        Command::Project(command) => project::run(&place, command).await,
+        Command::Run(command) => run::run(&place, command).await,
+        Command::Worker(command) => worker::run(&place, command).await,
+        Command::Signer(command) => signer::run(&place, command).await,
+        Command::User(command) => user::run(&place, command).await,
+        Command::Advisories(command) => advisories::run(&place, command).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client};
 use super::{exit, say};
+use crate::config::Place;
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(super) enum ProjectCommand {
     },
 }
 
-pub(super) async fn run(config: &Path, command: ProjectCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: ProjectCommand) -> anyhow::Result<u8> {
     match command {
         ProjectCommand::Apply { file, from } => apply(config, &file, from).await,
         ProjectCommand::Settings { project } => {
@@ -44,7 +45,7 @@ pub(super) async fn run(config: &Path, command: ProjectCommand) -> anyhow::Resul
     }
 }
 
-async fn apply(config: &Path, file: &Path, from: Option<i64>) -> anyhow::Result<u8> {
+async fn apply(config: &Place, file: &Path, from: Option<i64>) -> anyhow::Result<u8> {
     let document = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
     let settings = match contract::settings::check(&file.display().to_string(), &document) {
         Ok(settings) => settings,

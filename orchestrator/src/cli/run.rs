@@ -2,10 +2,10 @@
 
 use super::client::{Answer, Client};
 use super::{exit, say};
+use crate::config::Place;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::Duration;
 
 /// How often `wait` and `log --follow` look.
@@ -52,7 +52,7 @@ impl Which {
     }
 }
 
-pub(super) async fn run(config: &Path, command: RunCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: RunCommand) -> anyhow::Result<u8> {
     let client = Client::open(config)?;
     match command {
         RunCommand::List { project } => list(&client, &project).await,

@@ -2,12 +2,11 @@
 
 use super::exit;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::{delivery, flow, http, reconcile, telemetry};
-use std::path::Path;
 use std::sync::Arc;
 
-pub(super) async fn run(config: &Path) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place) -> anyhow::Result<u8> {
     let config = Config::load(config)?;
     telemetry::start(config.log.format);
     let app = App::open(config).await?;

@@ -2,6 +2,7 @@
 
 use super::{exit, say};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Place;
 use crate::id::SystemIds;
 use crate::lifecycle::Tasks;
 use crate::signing::{self, Signer, SignerConfig};
@@ -11,7 +12,7 @@ use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Both take `--config signer.toml`.
+/// All take `--config signer.toml`.
 #[derive(Debug, Subcommand)]
 pub(super) enum SignerCommand {
     /// Make its keys and journal, and print the public keys; what is there is kept.
@@ -20,15 +21,17 @@ pub(super) enum SignerCommand {
         #[arg(long)]
         public: Option<PathBuf>,
     },
+    /// Say what is wrong with its configuration, without starting.
+    CheckConfig,
     /// Run it.
     Run,
 }
 
-pub(super) async fn run(config: &Path, command: SignerCommand) -> anyhow::Result<u8> {
-    let config = SignerConfig::load(config)?;
+pub(super) async fn run(place: &Place, command: SignerCommand) -> anyhow::Result<u8> {
     match command {
-        SignerCommand::Init { public } => init(&config, public.as_deref()),
-        SignerCommand::Run => serve(&config).await,
+        SignerCommand::CheckConfig => Ok(super::check_config::signer(place)),
+        SignerCommand::Init { public } => init(&SignerConfig::load(place)?, public.as_deref()),
+        SignerCommand::Run => serve(&SignerConfig::load(place)?).await,
     }
 }
 

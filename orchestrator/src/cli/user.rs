@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client};
 use super::{exit, say};
+use crate::config::Place;
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ pub(super) enum UserCommand {
     List,
 }
 
-pub(super) async fn run(config: &Path, command: UserCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: UserCommand) -> anyhow::Result<u8> {
     let client = Client::open(config)?;
     match command {
         UserCommand::Add {

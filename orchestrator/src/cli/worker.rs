@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client};
 use super::{exit, say};
+use crate::config::Place;
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub(super) enum WorkerCommand {
     },
 }
 
-pub(super) async fn run(config: &Path, command: WorkerCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: WorkerCommand) -> anyhow::Result<u8> {
     let client = Client::open(config)?;
     match command {
         WorkerCommand::Token { out } => token(&client, &out).await,

@@ -95,8 +95,13 @@ pub fn read<T: DeserializeOwned>(
     let one = |problem: String| ConfigError(vec![problem]);
     let text = std::fs::read_to_string(path)
         .map_err(|error| one(format!("cannot read {}: {error}", path.display())))?;
-    let mut table: toml::Table = toml::from_str(&text)
-        .map_err(|error| one(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+    let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
+        one(format!(
+            "{}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })?;
     let mut origins = Origins {
         path: path.clone(),
         text,
@@ -111,7 +116,9 @@ pub fn read<T: DeserializeOwned>(
         };
         let missing = missing_field(&error);
         // What was taken out because it is wrong is not missing as well.
-        let known = missing.is_some_and(|field| removed.contains(&(section.clone(), field)));
+        let known = missing
+            .as_ref()
+            .is_some_and(|field| removed.contains(&(section.clone(), field.clone())));
         if known || problems.len() >= PROBLEMS_MAX {
             break None;
         }
@@ -144,7 +151,9 @@ fn over_it(
         };
         let kebab = |text: &str| text.to_ascii_lowercase().replace('_', "-");
         let (section, key) = (kebab(section), kebab(key));
-        let inner = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
+        let inner = table
+            .entry(section.clone())
+            .or_insert_with(|| toml::Table::new().into());
         match inner.as_table_mut() {
             Some(inner) => {
                 inner.insert(key.clone(), parsed(value));
@@ -161,14 +170,21 @@ fn over_it(
         }
     }
     for flag in flags {
-        let named = flag.split_once('=').and_then(|(path, value)| Some((path.split_once('.')?, value)));
+        let named = flag
+            .split_once('=')
+            .and_then(|(path, value)| Some((path.split_once('.')?, value)));
         match named {
             // The process list shows every argument to everybody.
             Some((("database", "url"), _)) => {
                 wrong.push("--set database.url: may hold a password; use `url-file`".to_owned());
             }
             Some(((section, key), value)) => {
-                over(section, key, value, Origin::Flag(format!("{section}.{key}")));
+                over(
+                    section,
+                    key,
+                    value,
+                    Origin::Flag(format!("{section}.{key}")),
+                );
             }
             None => wrong.push(format!("--set {flag}: wanted section.key=value")),
         }
@@ -227,7 +243,9 @@ fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
                 of_section = Some(at + 1);
             }
         } else if inside {
-            let named = line.split_once('=').map(|(key, _)| key.trim().trim_matches('"'));
+            let named = line
+                .split_once('=')
+                .map(|(key, _)| key.trim().trim_matches('"'));
             if named == Some(key) && !key.is_empty() {
                 return Some(at + 1);
             }
@@ -252,4 +270,3 @@ fn take_out(table: &mut toml::Table, section: &str, key: &str) -> bool {
     let inner = table.get_mut(section).and_then(toml::Value::as_table_mut);
     inner.is_some_and(|inner| inner.remove(key).is_some())
 }
-

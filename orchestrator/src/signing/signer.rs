@@ -14,7 +14,7 @@ use evidence::{dsse, names};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{DerSignature, SigningKey};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Ids of requests are ids of rows.
@@ -76,9 +76,21 @@ pub enum SignerError {
 }
 
 impl SignerConfig {
-    /// Reads `signer.toml`, and `SALLYPORT_SIGNER__SECTION__KEY` over it.
-    pub fn load(path: &Path) -> Result<Self, config::ConfigError> {
-        config::read(path, "SALLYPORT_SIGNER", std::env::vars())
+    /// Reads `signer.toml`, `SALLYPORT_SIGNER__SECTION__KEY` over it and `--set` over both.
+    pub fn load(place: &config::Place) -> Result<Self, config::ConfigError> {
+        Self::load_whole(place).map(|(config, _)| config)
+    }
+
+    /// As [`SignerConfig::load`], with where each value came from.
+    pub fn load_whole(
+        place: &config::Place,
+    ) -> Result<(Self, config::Origins), config::ConfigError> {
+        let (config, origins): (Self, _) =
+            config::read(place, "SALLYPORT_SIGNER", std::env::vars())?;
+        match config.master_key.fault() {
+            None => Ok((config, origins)),
+            Some(fault) => Err(config::ConfigError(origins.blame(&[fault]))),
+        }
     }
 
     fn keys(&self) -> PathBuf {

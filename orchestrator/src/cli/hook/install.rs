@@ -5,6 +5,7 @@ use super::{ProviderWord, add};
 use crate::cli::client::{Answer, Client};
 use crate::cli::{complain, exit, say};
 use crate::clock::SystemClock;
+use crate::config::Place;
 use crate::id::{IdSource as _, SystemIds};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use zeroize::Zeroizing;
 const MARK: &str = "# Written by `sallyport hook install`.";
 
 pub(super) async fn install(
-    config: &Path,
+    config: &Place,
     repository: &Path,
     project: Option<String>,
     pusher: Option<String>,

@@ -12,9 +12,10 @@ mod spool;
 
 use super::client::{Answer, Client};
 use super::{exit, say};
+use crate::config::Place;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum ProviderWord {
@@ -67,7 +68,7 @@ pub(super) enum HookCommand {
     },
 }
 
-pub(super) async fn run(config: &Path, command: HookCommand) -> anyhow::Result<u8> {
+pub(super) async fn run(config: &Place, command: HookCommand) -> anyhow::Result<u8> {
     match command {
         HookCommand::Add {
             project,
