@@ -340,23 +340,24 @@ file = "/etc/sallyport/master.key"
             found.unwrap_or_else(|| panic!("{part}: {said}")).to_owned()
         };
         assert!(
-            line("datadir").starts_with("sallyport.toml, line 5: [server] datadir: unknown field"),
+            line("[server] datadir")
+                .starts_with("sallyport.toml, line 5: [server] datadir: unknown field"),
             "{said}"
         );
         assert!(
-            line("datadir").contains("expected one of `public-url`"),
+            line("[server] datadir").contains("expected one of `public-url`"),
             "{said}"
         );
         assert!(
-            line("listen").starts_with("sallyport.toml, line 7: [worker] listen: "),
+            line("[worker] listen").starts_with("sallyport.toml, line 7: [worker] listen: "),
             "{said}"
         );
         assert!(
-            line("uid").starts_with("sallyport.toml, line 10: [signer] uid: "),
+            line("[signer] uid").starts_with("sallyport.toml, line 10: [signer] uid: "),
             "{said}"
         );
         assert!(
-            line("colour")
+            line("[master-key] colour")
                 .starts_with("sallyport.toml, line 16: [master-key] colour: unknown field"),
             "{said}"
         );
@@ -414,6 +415,30 @@ file = "/etc/sallyport/master.key"
         }
         let said = read_text(GOOD, &[], &["database.url=postgres://a:b@c/d"]).unwrap_err();
         assert!(said.contains("url-file") && !said.contains("a:b"), "{said}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_section() {
+        let said = read_text(&GOOD.replace("uid = 990\n", ""), &[], &[]).unwrap_err();
+        assert_eq!(
+            said,
+            "sallyport.toml, line 8: [signer]: missing field `uid`"
+        );
+        let said = read_text(
+            &GOOD.replace("[worker]\nlisten = \"127.0.0.1:7421\"\n", ""),
+            &[],
+            &[],
+        );
+        let said = said.unwrap_err();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0], "sallyport.toml: missing field `worker`");
+        assert_eq!(lines[1], "sallyport.toml: [worker]: missing field `listen`");
+        assert_eq!(lines.len(), 2, "{said}");
+        let said = read_text(&format!("colour = 1\n{GOOD}"), &[], &[]).unwrap_err();
+        assert!(
+            said.starts_with("sallyport.toml, line 1: colour: unknown field `colour`"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -83,10 +83,6 @@ pub struct Open {
 }
 
 impl Metrics {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "the one list of everything that is counted"
-    )]
     fn new() -> Self {
         let mut registry = Registry::with_prefix("sallyport");
         let mut r = Registrar(&mut registry);

@@ -447,7 +447,7 @@ pub struct Person {
 }
 
 /// A password that nobody else has.
-const PASSWORD: &str = "a password for stories";
+const STORY_PASSWORD: &str = "a password for stories";
 
 /// People, and what stories about the entrances look at.
 impl Orchestrator {
@@ -483,14 +483,14 @@ impl Orchestrator {
             display_name: name.to_owned(),
             email: None,
             grants: roles.iter().map(grant).collect(),
-            password: PASSWORD.to_owned().into(),
+            password: STORY_PASSWORD.to_owned().into(),
         };
         let app = &self.app;
         let added = identity::add(&app.ground, &app.passwords, &Actor::System, new).await?;
         let AddOutcome::Added(id) = added else {
             bail!("{name} could not be added: {added:?}");
         };
-        let password = PASSWORD.to_owned().into();
+        let password = STORY_PASSWORD.to_owned().into();
         let signed_in = identity::sign_in(&app.ground, &app.passwords, name, password).await?;
         let SignInOutcome::SignedIn(cookie) = signed_in else {
             bail!("{name} could not sign in");

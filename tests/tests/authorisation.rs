@@ -64,6 +64,7 @@ GET  /projects/{project}/runs                                                 30
 GET  /projects/{project}/runs/{number}                                        303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}                           303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}/events                    303 404 200 200 200 200 -
+GET  /projects/{project}/runs/{number}/steps/{step}/log                       303 404 200 200 200 200 -
 GET  /projects/{project}/environments                                         303 404 200 200 200 200 -
 POST /projects/{project}/environments/{environment}                           303 404 404 404 404 404 -
 GET  /promotions/{id}                                                         303 404 200 200 200 200 -
@@ -287,7 +288,8 @@ async fn promoted_once(server: &Orchestrator) {
                 "INSERT INTO release (id, project_id, run_id, digest, made_at)
                  SELECT $1, project_id, id, $2, 1 FROM run WHERE number = 1",
                 RELEASE,
-                format!("sha256:{}", "0".repeat(64))
+                // Of no images: SHA-256 of nothing.
+                "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
             )?;
             orchestrator::execute!(
                 conn,

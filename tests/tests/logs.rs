@@ -53,7 +53,7 @@ async fn every_line_of_a_story_is_found_by_its_ids_and_no_secret_is_in_any() {
         .person("mara", &[Role::Developer], false)
         .await
         .unwrap();
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().build().unwrap();
     let url = server.url();
     let wrong = [("name", "mara"), ("password", "a wrong password, typed")];
     http.post(format!("{url}/sign-in"))

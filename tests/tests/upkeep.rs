@@ -43,7 +43,10 @@ async fn what_a_run_does_is_counted() {
     let during = metrics(&admin).await;
     worker.passes(&job).await.unwrap();
     server.ended(1).await.unwrap();
-    let refused = Client::new().post(format!("{}/hooks/nothing", server.url()));
+    let refused = Client::builder()
+        .build()
+        .unwrap()
+        .post(format!("{}/hooks/nothing", server.url()));
     assert_eq!(refused.body("x").send().await.unwrap().status(), 401);
     let after = metrics(&admin).await;
 
@@ -88,7 +91,10 @@ async fn metrics_are_for_the_host_unless_the_configuration_says_more() {
         .await
         .unwrap();
     let ask = |url: String, token: Option<String>| async move {
-        let request = Client::new().get(format!("{url}/metrics"));
+        let request = Client::builder()
+            .build()
+            .unwrap()
+            .get(format!("{url}/metrics"));
         let request = token
             .into_iter()
             .fold(request, reqwest::RequestBuilder::bearer_auth);

@@ -76,10 +76,18 @@ impl Origins {
         match self.over.get(&(section.to_owned(), key.to_owned())) {
             Some(Origin::Variable(name)) => format!("environment {name}: {problem}"),
             Some(Origin::Flag(flag)) => format!("--set {flag}: {problem}"),
-            None => match line_of(&self.text, section, key) {
-                Some(line) => format!("{path}, line {line}: [{section}] {key}: {problem}"),
-                None => format!("{path}: [{section}] {key}: {problem}"),
-            },
+            None => {
+                let named = match (section, key) {
+                    ("", "") => String::new(),
+                    ("", key) => format!(" {key}:"),
+                    (section, "") => format!(" [{section}]:"),
+                    (section, key) => format!(" [{section}] {key}:"),
+                };
+                match line_of(&self.text, section, key) {
+                    Some(line) => format!("{path}, line {line}:{named} {problem}"),
+                    None => format!("{path}:{named} {problem}"),
+                }
+            }
         }
     }
 }
@@ -114,19 +122,24 @@ pub fn read<T: DeserializeOwned>(
             Ok(value) => break Some(value),
             Err(wrong) => wrong,
         };
-        let missing = missing_field(&error);
+        if problems.len() >= PROBLEMS_MAX {
+            break None;
+        }
+        let Some(field) = missing_field(&error) else {
+            problems.push(origins.line(&section, &key, &error));
+            if !take_out(&mut table, &section, &key) {
+                break None;
+            }
+            removed.push((section, key));
+            continue;
+        };
         // What was taken out because it is wrong is not missing as well.
-        let known = missing
-            .as_ref()
-            .is_some_and(|field| removed.contains(&(section.clone(), field.clone())));
-        if known || problems.len() >= PROBLEMS_MAX {
+        if !removed.contains(&(section.clone(), field.clone())) {
+            problems.push(origins.line(&section, "", &error));
+        }
+        if !fill_in::<T>(&mut table, &section, &field, &error) {
             break None;
         }
-        problems.push(origins.line(&section, &key, &error));
-        if missing.is_some() || !take_out(&mut table, &section, &key) {
-            break None;
-        }
-        removed.push((section, key));
     };
     match value {
         Some(value) if problems.is_empty() => Ok((value, origins)),
@@ -201,15 +214,74 @@ fn parsed(value: &str) -> toml::Value {
         .unwrap_or_else(|| toml::Value::String(value.to_owned()))
 }
 
-/// The value, or the first thing wrong with it: what, and the section and key.
-fn attempt<T: DeserializeOwned>(table: &toml::Table) -> Result<T, (String, String, String)> {
+/// The first thing wrong: what, and the section and key.
+type Wrong = (String, String, String);
+
+/// The value, or the first thing wrong with it.
+fn attempt<T: DeserializeOwned>(table: &toml::Table) -> Result<T, Wrong> {
     // As text again, one key a line, so that an error has a place: a merged table has none.
     let text = toml::to_string(table).unwrap_or_default();
-    toml::from_str::<T>(&text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let (section, key) = at_offset(&text, at);
-        (error.message().trim_end().to_owned(), section, key)
-    })
+    let error = match toml::from_str::<T>(&text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let message = error.message().trim_end().to_owned();
+    let at = error.span().map_or(0, |span| span.start);
+    let (mut section, key) = at_offset(&text, at);
+    // The document's own start is also the first section's: a section that is missing is one that the
+    // document may have.
+    if let Some(field) = missing_field(&message).filter(|_| at == 0) {
+        let mut with = table.clone();
+        with.insert(field.clone(), toml::Table::new().into());
+        let tried = toml::from_str::<T>(&toml::to_string(&with).unwrap_or_default());
+        let refused = tried.err().map(|error| error.message().to_owned());
+        let is_unknown =
+            refused.is_some_and(|e| e.starts_with(&format!("unknown field `{field}`")));
+        if !is_unknown && !table.contains_key(&field) {
+            section = String::new();
+        }
+    }
+    Err((message, section, key))
+}
+
+/// Puts something in place of what is missing, so that what is wrong besides is found too; the value
+/// that comes of it is never used. False when nothing fits.
+fn fill_in<T: DeserializeOwned>(
+    table: &mut toml::Table,
+    section: &str,
+    field: &str,
+    error: &str,
+) -> bool {
+    if section.is_empty() {
+        return table
+            .insert(field.to_owned(), toml::Table::new().into())
+            .is_none();
+    }
+    let Some(inner) = table.get_mut(section).and_then(toml::Value::as_table_mut) else {
+        return false;
+    };
+    // An address is a text and a path, too.
+    let fillers = [
+        toml::Value::String("127.0.0.1:1".to_owned()),
+        toml::Value::Integer(1),
+        toml::Value::Boolean(false),
+        toml::Value::Array(Vec::new()),
+    ];
+    let before = inner.clone();
+    for filler in fillers {
+        let mut with = before.clone();
+        with.insert(field.to_owned(), filler);
+        table.insert(section.to_owned(), with.into());
+        match attempt::<T>(table) {
+            Ok(_) => return true,
+            Err((next, at, key)) if next != error && !(at == section && key == field) => {
+                return true;
+            }
+            Err(_) => {}
+        }
+    }
+    table.insert(section.to_owned(), before.into());
+    false
 }
 
 /// The section and key of an offset in a text with one key a line.
@@ -235,6 +307,9 @@ fn header(line: &str) -> Option<&str> {
 
 /// The line of a key in the file as people wrote it; of the section when the key is not there.
 fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
+    if section.is_empty() && key.is_empty() {
+        return None;
+    }
     let (mut inside, mut of_section) = (section.is_empty(), None);
     for (at, line) in text.lines().enumerate() {
         if let Some(name) = header(line.split('#').next().unwrap_or_default()) {

@@ -178,7 +178,7 @@ async fn settle(
                         at,
                     };
                     if store::insert(conn, new).await? {
-                        conn.after_commit(told(&id, decision));
+                        conn.after_commit(told(&id, &one.id, decision));
                         let record = record(&id, &one, change, decision);
                         audit::append(conn, at, ids, record).await?;
                     }
@@ -190,13 +190,11 @@ async fn settle(
 }
 
 /// What is counted and logged once the decision stands.
-fn told(id: &TriggerId, decision: &Decision) -> impl FnOnce() + Send + use<> {
-    let (id, word) = (id.clone(), decision.word());
-    // The commit of a group is nobody's item: the span of this one is taken along.
-    let span = tracing::Span::current();
+fn told(id: &TriggerId, delivery: &str, decision: &Decision) -> impl FnOnce() + Send + use<> {
+    let (id, delivery, word) = (id.clone(), delivery.to_owned(), decision.word());
     move || {
         metrics().trigger_decided(word);
-        tracing::info!(parent: &span, trigger.id = %id, decision = word, "a trigger was decided");
+        tracing::info!(delivery.id = delivery, trigger.id = %id, decision = word, "a trigger was decided");
     }
 }
 

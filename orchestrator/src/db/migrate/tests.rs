@@ -213,9 +213,10 @@ const POSTGRES_COLUMNS: &str = "SELECT c.table_name::TEXT, c.column_name::TEXT, 
         CASE c.is_nullable WHEN 'NO' THEN 1::BIGINT ELSE 0::BIGINT END,
         COALESCE((SELECT MIN(f.relname || '.' || fa.attname) FROM pg_constraint k
                   JOIN pg_class r ON r.oid = k.conrelid
-                  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = k.conkey[1]
+                  CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS u (own, other)
+                  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = u.own
                   JOIN pg_class f ON f.oid = k.confrelid
-                  JOIN pg_attribute fa ON fa.attrelid = f.oid AND fa.attnum = k.confkey[1]
+                  JOIN pg_attribute fa ON fa.attrelid = f.oid AND fa.attnum = u.other
                   WHERE k.contype = 'f' AND r.relname = c.table_name AND a.attname = c.column_name), '')::TEXT
     FROM information_schema.columns c
     WHERE c.table_schema = 'public' AND c.table_name <> 'migration'";

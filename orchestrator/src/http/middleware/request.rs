@@ -61,15 +61,14 @@ async fn told_as_problem(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, SENTENCE_BYTES_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
-    let mut told = match code_of(status) {
-        Code::Internal => {
-            tracing::error!(status = status.as_u16(), text, "a request failed");
-            Problem::unexplained()
-        }
-        code if text.is_empty() => {
-            Problem::new(code, status.canonical_reason().unwrap_or("refused"))
-        }
-        code => Problem::new(code, text),
+    let code = code_of(status);
+    let mut told = if code == Code::Internal {
+        tracing::error!(status = status.as_u16(), text, "a request failed");
+        Problem::unexplained()
+    } else if text.is_empty() {
+        Problem::new(code, status.canonical_reason().unwrap_or("refused"))
+    } else {
+        Problem::new(code, text)
     }
     .into_response();
     // `Allow` of a 405 and the like stay.
