@@ -1,5 +1,6 @@
 //! `cargo ci`: everything that has to hold before a change lands, one stage after the other, each timed.
 
+use crate::bench::Record;
 use crate::built::{Tests, cargo, programs, target};
 use crate::postgres::Postgres;
 use crate::stages::Stages;
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Install what is missing without asking.
     #[arg(long)]
     install: bool,
+    /// Keep the times of the stages in docs/measured/ci.txt.
+    #[arg(long)]
+    record: bool,
 }
 
 /// Runs the stages; the first that fails ends it.
@@ -78,7 +82,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         demo::check_in_browser,
     )?;
     stages.run_if(is_root, NEEDS_ROOT, "killed demos", || demo::kills(false))?;
+    if options.record {
+        record(&stages)?;
+    }
     stages.conclude()
+}
+
+fn record(stages: &Stages) -> Result<()> {
+    let mut record = Record::new(
+        "ci",
+        "`cargo ci`, stage by stage",
+        "Wall time of each stage of `cargo ci --record`, with whatever was compiled and cached before it began.",
+    )?;
+    for line in stages.table().0.lines() {
+        record.line(line);
+    }
+    record.keep()
 }
 
 fn lints() -> Result<()> {

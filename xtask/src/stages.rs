@@ -78,7 +78,8 @@ impl Stages {
         Err(Incomplete(skipped).into())
     }
 
-    fn table(&self) -> (String, usize) {
+    /// What was run and how long it took, and how many were skipped.
+    pub(crate) fn table(&self) -> (String, usize) {
         let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped(_));
         let skipped = self.done.iter().filter(|(_, o, _)| is_skipped(o)).count();
         let mut text = match skipped {

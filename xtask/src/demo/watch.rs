@@ -219,7 +219,7 @@ fn told(house: &House, promotion: &Value) -> Result<(String, String)> {
     }
     if words == "applied" {
         for approval in approvals(&shown(house, promotion)?) {
-            words = format!("{approval}; {words}");
+            words = format!("approved ({approval}), {words}");
         }
     }
     if let Some(cause) = promotion["cause"].as_str() {
@@ -228,20 +228,13 @@ fn told(house: &House, promotion: &Value) -> Result<(String, String)> {
     Ok((name, words))
 }
 
-/// Who said yes, as the gate's decision has it.
+/// How many said yes, as the gate's decision has it.
 fn approvals(promotion: &Value) -> Vec<String> {
     let conditions = promotion["conditions"].as_array().into_iter().flatten();
     let text = |condition: &Value, key: &str| condition[key].as_str().unwrap_or("").to_owned();
     conditions
         .filter(|condition| text(condition, "title").starts_with("Approvals"))
-        .map(|c| {
-            format!(
-                "{}: {}. {}",
-                text(c, "title"),
-                text(c, "value"),
-                text(c, "detail")
-            )
-        })
+        .map(|condition| format!("{}: {}", text(condition, "title"), text(condition, "value")))
         .collect()
 }
 
