@@ -479,6 +479,8 @@ pub enum RefusalCode {
     NotPermitted,
     /// The enrolment token is unknown, used or over.
     BadToken,
+    /// The worker is to say hello first.
+    NoHello,
     /// Another protocol version.
     ProtocolVersion,
     /// A word that this version does not know.

@@ -133,7 +133,7 @@ async fn what_is_printed_while_the_orchestrator_is_away_arrives_once() {
     let server = server.unwrap();
     log.close();
     let sent = tokio::time::timeout(BOUND, sending).await.unwrap();
-    let envelope = holder.report(sent.unwrap().unwrap());
+    let envelope = holder.report(sent.unwrap().unwrap().end);
     let client = lease.client();
     lease
         .say(|| async { client.report(&envelope).await })

@@ -9,6 +9,7 @@ use crate::lifecycle::Stopping;
 use crate::redact::Secrets;
 use crate::spool::{Log, LogSender, SpoolError};
 use crate::step::{self, Bench, Claims, Stop, chain};
+use contract::digest::Digest;
 use contract::name::Name;
 use contract::protocol::{
     Hello, Isolation, JOB_PAYLOAD_TYPE, Job, LogEnd, Outcome, REPORT_PAYLOAD_TYPE, RefusalCode,
@@ -17,7 +18,7 @@ use contract::protocol::{
 use evidence::dsse::{self, DsseError};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -119,13 +120,15 @@ impl Keys {
 impl Agent {
     /// Says hello, then works in `slots` slots until it is asked to stop.
     pub async fn run(self: Arc<Self>, slots: u32) -> Result<(), AgentError> {
-        if !self.hello(slots).await? {
+        if !self.hello(slots, true).await? {
             return Ok(());
         }
         let slots: Vec<_> = (0..slots)
             .map(|_| {
                 let agent = self.clone();
-                self.stopping.tasks.spawn(async move { agent.slot().await })
+                self.stopping
+                    .tasks
+                    .spawn(async move { agent.slot(slots).await })
             })
             .collect();
         for slot in slots {
@@ -142,12 +145,12 @@ impl Agent {
     }
 
     /// Whether it was heard before the process was asked to stop.
-    async fn hello(&self, slots: u32) -> Result<bool, AgentError> {
+    async fn hello(&self, slots: u32, restarted: bool) -> Result<bool, AgentError> {
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             isolation: self.isolation.clone(),
             slots,
-            restarted: true,
+            restarted,
         };
         let mut backoff = Backoff::default();
         loop {
@@ -166,7 +169,7 @@ impl Agent {
         }
     }
 
-    async fn slot(self: Arc<Self>) -> Result<(), AgentError> {
+    async fn slot(self: Arc<Self>, slots: u32) -> Result<(), AgentError> {
         let mut backoff = Backoff::default();
         loop {
             let claimed = tokio::select! {
@@ -191,6 +194,11 @@ impl Agent {
                 }
                 Ok(Said::Refused(refusal)) => {
                     tracing::warn!(refusal.message, "the claim was refused");
+                    // An orchestrator that was restored from a backup may not know us any more. Other
+                    // slots may be at work: this is no restart.
+                    if refusal.code == RefusalCode::NoHello && !self.hello(slots, false).await? {
+                        return Ok(());
+                    }
                     tokio::time::sleep(backoff.pause()).await;
                 }
                 Err(error) => self.away(&error, &mut backoff).await,
@@ -233,11 +241,11 @@ impl Agent {
         folder: PathBuf,
     ) -> Result<Outcome, AgentError> {
         let claimed_at = self.clock.now_micros();
-        tokio::fs::create_dir_all(&folder)
-            .await
-            .map_err(AgentError::Folder)?;
         let secrets = Secrets::default();
-        let log = Log::create(folder.join("log"), secrets.clone(), self.clock.clone())?;
+        let log = match self.log(&folder, &secrets).await {
+            Ok(log) => log,
+            Err(error) => return self.not_begun(job, lease, claimed_at, &error).await,
+        };
         let done = CancellationToken::new();
         let keeping = {
             let (lease, done) = (lease.clone(), done.clone());
@@ -278,8 +286,9 @@ impl Agent {
             .await
             .map_err(|e| AgentError::Refused(e.to_string()))?;
         let reported = match sent {
-            Ok(end) => {
-                self.report(job, lease, bench.claims, outcome, end, times)
+            Ok(sent) => {
+                let outcome = sent.broken.map_or(outcome, no_log);
+                self.report(job, lease, bench.claims, outcome, sent.end, times)
                     .await
             }
             Err(error) => Err(error),
@@ -287,6 +296,40 @@ impl Agent {
         done.cancel();
         let _ = keeping.await;
         reported
+    }
+
+    async fn log(&self, folder: &Path, secrets: &Secrets) -> Result<Log, AgentError> {
+        tokio::fs::create_dir_all(folder)
+            .await
+            .map_err(AgentError::Folder)?;
+        let path = folder.join("log");
+        Ok(Log::create(path, secrets.clone(), self.clock.clone())?)
+    }
+
+    /// Reports a step for which this worker has no place: its disk is full, say.
+    async fn not_begun(
+        &self,
+        job: &Job,
+        lease: &Lease,
+        claimed_at: i64,
+        error: &AgentError,
+    ) -> Result<Outcome, AgentError> {
+        let what = format!("log: {}", chain(error));
+        let times = Times {
+            claimed_at,
+            started_at: None,
+            first_output_at: None,
+            ended_at: self.clock.now_micros(),
+        };
+        let nothing = LogEnd {
+            chunks: 0,
+            bytes: 0,
+            sha256: Digest::of(b""),
+            dropped_bytes: 0,
+        };
+        let outcome = Outcome::Infrastructure { what };
+        self.report(job, lease, Claims::default(), outcome, nothing, times)
+            .await
     }
 
     async fn report(
@@ -320,9 +363,30 @@ impl Agent {
     }
 }
 
-/// Sends the log until it is closed and everything is durable at the orchestrator.
-pub async fn send(lease: Lease, mut sender: LogSender) -> Result<LogEnd, AgentError> {
-    while let Some(chunk) = sender.next().await? {
+/// How far a log came.
+#[derive(Debug)]
+pub struct Sent {
+    /// What is durable at the orchestrator.
+    pub end: LogEnd,
+    /// Why it is not all of it.
+    pub broken: Option<SpoolError>,
+}
+
+/// Sends the log until it is closed and everything is durable at the orchestrator. Without a log a step
+/// is worth nothing: when it can no longer be kept, the work ends.
+pub async fn send(lease: Lease, mut sender: LogSender) -> Result<Sent, AgentError> {
+    loop {
+        let chunk = match sender.next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => {
+                lease.end(Ending::NoLog);
+                return Ok(Sent {
+                    end: sender.end(),
+                    broken: Some(error),
+                });
+            }
+        };
         let client = lease.client();
         let answer = match lease.say(|| async { client.log(&chunk).await }).await {
             Ok(answer) => answer,
@@ -338,7 +402,16 @@ pub async fn send(lease: Lease, mut sender: LogSender) -> Result<LogEnd, AgentEr
             return Err(AgentError::Refused(error.to_string()));
         }
     }
-    Ok(sender.end())
+    Ok(Sent {
+        end: sender.end(),
+        broken: None,
+    })
+}
+
+fn no_log(error: SpoolError) -> Outcome {
+    Outcome::Infrastructure {
+        what: format!("log: {}", chain(&error)),
+    }
 }
 
 /// What the report says about how the work ended.
@@ -357,11 +430,15 @@ fn said(stopped: Result<Outcome, Stop>, bench: &Bench<'_>) -> Outcome {
         Err(Stop::Ended) => match bench.lease.ending() {
             Some(Ending::Cancelled) => Outcome::Cancelled,
             Some(Ending::Deadline) => Outcome::Deadline,
+            Some(Ending::NoLog) => Outcome::Infrastructure {
+                what: "the log could not be kept".to_owned(),
+            },
             Some(Ending::Lost | Ending::Stopping) | None => Outcome::Infrastructure {
                 what: "worker stopping".to_owned(),
             },
         },
     };
+    bench.log.what_was_cut();
     bench.log.section("End");
     bench.log.line(&in_words(&outcome));
     outcome

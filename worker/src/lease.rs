@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// After the step's deadline the worker still tries to say how it ended for this long: longer than
 /// an orchestrator's restart, shorter than a person's patience.
 pub const WORD_GRACE: Duration = Duration::from_secs(120);
+/// When this process has to stop at once, an orchestrator that does not answer is waited for only so long.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Shortest and longest time between two heartbeats, whatever the job says.
 pub const HEARTBEAT_MIN: Duration = Duration::from_millis(200);
 /// See [`HEARTBEAT_MIN`].
@@ -31,6 +33,8 @@ pub enum Ending {
     Lost,
     /// This process stops.
     Stopping,
+    /// What is printed cannot be kept any more.
+    NoLog,
 }
 
 /// Nothing more may be said under this lease.
@@ -60,6 +64,7 @@ pub struct Lease {
 
 struct Inner {
     client: LeaseClient,
+    stop: CancellationToken,
     work: CancellationToken,
     word: CancellationToken,
     ending: OnceLock<Ending>,
@@ -73,6 +78,7 @@ impl Lease {
         Self {
             inner: Arc::new(Inner {
                 client,
+                stop: stop.clone(),
                 work: stop.child_token(),
                 word: CancellationToken::new(),
                 ending: OnceLock::new(),
@@ -127,8 +133,29 @@ impl Lease {
     }
 
     /// Makes one request until it is answered: an orchestrator that is away is waited for, until
-    /// the lease is known to be lost or [`WORD_GRACE`] has passed since the work's own end.
+    /// the lease is known to be lost, or [`WORD_GRACE`] has passed since the work's own end, or
+    /// [`STOP_GRACE`] since this process had to stop at once.
     pub async fn say<T, F, A>(&self, request: F) -> Result<T, Denied>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<Said<T>, CallError>>,
+    {
+        tokio::select! {
+            answer = self.ask(request) => answer,
+            () = self.stopped() => {
+                tracing::warn!("stopping, and nobody listens");
+                self.end(Ending::Lost);
+                Err(LeaseOver.into())
+            }
+        }
+    }
+
+    async fn stopped(&self) {
+        self.inner.stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    }
+
+    async fn ask<T, F, A>(&self, request: F) -> Result<T, Denied>
     where
         F: Fn() -> A,
         A: Future<Output = Result<Said<T>, CallError>>,

@@ -149,6 +149,15 @@ impl Log {
         );
     }
 
+    /// Says how much of what was printed is not kept, when it is not all of it.
+    pub fn what_was_cut(&self) {
+        let dropped = self.state().dropped;
+        if dropped > 0 {
+            let size = in_words(dropped);
+            self.line(&format!("… {size} more were printed and are not kept"));
+        }
+    }
+
     /// One container's stream, masked on its way.
     pub fn stream(&self) -> LogStream {
         LogStream {
@@ -205,6 +214,15 @@ impl Log {
             state.inside_line = kept.last() != Some(&b'\n');
         }
         self.shared.news.notify_one();
+    }
+}
+
+/// A number of bytes for people.
+fn in_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 
@@ -436,6 +454,7 @@ mod tests {
             stream.write(&megabyte);
         }
         drop(stream);
+        log.what_was_cut();
         log.line("ended: exit code 0");
         log.close();
         let mut tail = Vec::new();
@@ -445,10 +464,13 @@ mod tests {
             let answer = acknowledged(&chunk);
             sender.acknowledge(chunk, &answer).unwrap();
         }
-        assert!(tail.ends_with(b"\nended: exit code 0\n"));
+        let cut = "\n… 142 MB more were printed and are not kept\n";
+        let tail = String::from_utf8_lossy(&tail);
+        assert!(tail.ends_with(&format!("{cut}ended: exit code 0\n")));
         let end = sender.end();
         assert!(end.bytes as u64 <= LOG_BYTES_MAX);
-        assert_eq!(end.bytes + end.dropped_bytes, 200 * 1024 * 1024 + 20);
+        let own = cut.len() as i64 + 19;
+        assert_eq!(end.bytes + end.dropped_bytes, 200 * 1024 * 1024 + own);
     }
 
     #[tokio::test]

@@ -18,6 +18,11 @@ pub(super) const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a byte for so long it is down, however long the whole takes.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A manifest, or a question, takes no longer as a whole: a registry that sends a byte now and then must
+/// not hold up everything behind it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A blob with everything in it: a layer of 1 GiB at 2 MiB/s.
+const BLOB_TIMEOUT: Duration = Duration::from_secs(600);
 
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -78,6 +83,7 @@ impl Registry {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             // A registry could send us anywhere, with a token in hand.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(path) = &config.ca_file {
@@ -206,7 +212,9 @@ impl Registry {
     ) -> Result<Option<Vec<u8>>, RegistryError> {
         let what = format!("blob {digest} in {repository}");
         let access = [Access::pull(repository.path())];
-        let request = self.request(Method::GET, repository, &format!("blobs/{digest}"), &access);
+        let request = self
+            .request(Method::GET, repository, &format!("blobs/{digest}"), &access)
+            .timeout(BLOB_TIMEOUT);
         let response = self.send("get", &what, request).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -248,6 +256,7 @@ impl Registry {
             ))
             .bearer_auth(self.token(&access))
             .header(header::CONTENT_TYPE, "application/octet-stream")
+            .timeout(BLOB_TIMEOUT)
             .body(bytes);
         let call = outside("registry.put-blob", self.send("put blob", &what, request));
         self.want(call.await?, "put blob", &what, StatusCode::CREATED)?;

@@ -75,6 +75,8 @@ pub struct Slice {
     pub next_offset: i64,
     /// The durable end of the log at this moment.
     pub end: i64,
+    /// Bytes that the step printed beyond what is kept, as its report says; 0 before the report.
+    pub dropped: i64,
 }
 
 /// The end of what is durable.
@@ -216,10 +218,15 @@ impl Logs {
             bytes.truncate(at + 1);
         }
         let next_offset = from.saturating_add(i64::try_from(bytes.len()).unwrap_or(0));
+        let dropped = {
+            let mut conn = ground.db.reader().await?;
+            store::log_dropped(&mut conn, step, fence).await?
+        };
         Ok(Slice {
             bytes,
             next_offset,
             end,
+            dropped,
         })
     }
 

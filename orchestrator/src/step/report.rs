@@ -77,7 +77,7 @@ async fn store_once(
                         Reported::LeaseLost
                     });
                 }
-                let stored = store::insert_report(conn, &key, &row, &report.times, now).await?;
+                let stored = store::insert_report(conn, &key, &row, &report, now).await?;
                 Ok::<_, Error>(if stored {
                     Reported::Stored
                 } else {

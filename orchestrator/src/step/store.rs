@@ -7,7 +7,7 @@ use crate::fleet::WorkerId;
 use crate::run::{Cause, RunId};
 use contract::digest::Digest;
 use contract::name::Name;
-use contract::protocol::Times;
+use contract::protocol::Report;
 
 // Steps ---------------------------------------------------------------------------------------
 
@@ -649,6 +649,18 @@ pub(super) async fn insert_chunk(
     Ok(rows == 1)
 }
 
+/// How many bytes the step printed beyond what is kept of its log; none before its report.
+pub(super) async fn log_dropped(conn: &mut Conn, step: &StepId, fence: i64) -> Result<i64, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (i64,),
+        "SELECT log_dropped_bytes FROM report WHERE step_id = $1 AND fence = $2",
+        step.as_str(),
+        fence
+    )?;
+    Ok(row.map_or(0, |(bytes,)| bytes))
+}
+
 /// Count and bytes of the stored chunks of one lease.
 pub(super) async fn log_sum(
     conn: &mut Conn,
@@ -776,7 +788,7 @@ pub(super) async fn insert_report(
     conn: &mut Conn,
     key: &LeaseKey,
     row: &ReportRow,
-    times: &Times,
+    report: &Report,
     now: At,
 ) -> Result<bool, Error> {
     let rows = crate::execute!(
@@ -785,8 +797,8 @@ pub(super) async fn insert_report(
                 started_at = $2, first_output_at = $3
          WHERE id = $4 AND fence = $5 AND worker_id = $6 AND state = 'leased'",
         now.0,
-        times.started_at,
-        times.first_output_at,
+        report.times.started_at,
+        report.times.first_output_at,
         key.step.as_str(),
         key.fence,
         key.worker.as_str()
@@ -796,12 +808,15 @@ pub(super) async fn insert_report(
     }
     crate::execute!(
         conn,
-        "INSERT INTO report (step_id, fence, envelope, payload, received_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO report (step_id, fence, envelope, payload, received_at, log_dropped_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         key.step.as_str(),
         key.fence,
         &row.envelope,
         &row.payload,
-        now.0
+        now.0,
+        // A claim: what nobody has cannot be checked, and less than nothing was not printed.
+        report.log.dropped_bytes.max(0)
     )?;
     Ok(true)
 }

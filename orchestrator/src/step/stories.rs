@@ -309,6 +309,22 @@ crate::store_tests! {
         assert_eq!(floor.run_ended(&run).await, Some(Cause::Incomplete { what }));
     }
 
+    fn a_log_says_how_much_of_it_was_not_kept(db: Db) {
+        let floor = Floor::new(db).await;
+        floor.run(&[("unit", &[])]).await;
+        let worker = floor.worker("demo-1", 1).await;
+        floor.pass().await;
+        let job = floor.claims(&worker).await;
+        floor.prints(&worker, &job, &["one\n"]).await;
+        let key = floor.key(&worker, &job);
+        let dropped = async || floor.hands.logs.read(&floor.ground, &key.step, key.fence, 0).await.unwrap().dropped;
+        assert_eq!(dropped().await, 0, "nothing is known before the report");
+        let mut report = floor::report(&job, Outcome::Passed, &["one\n"]);
+        report.log.dropped_bytes = 7_000_000_000;
+        assert_eq!(floor.sends(&worker, &key, &report).await, Reported::Stored);
+        assert_eq!(dropped().await, 7_000_000_000);
+    }
+
     fn a_report_that_claims_more_than_came_is_incomplete(db: Db) {
         let floor = Floor::new(db).await;
         let run = floor.run(&[("unit", &[])]).await;

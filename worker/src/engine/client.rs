@@ -1,11 +1,13 @@
 //! The connection to the engine and what is known about it.
 
 use super::config::Config;
-use super::state::{EngineError, OWN_LABEL, POD_PROGRAM};
+use super::pods::PODS_SOCKET;
+use super::state::{BUILT_REGISTRY, EngineError, OWN_LABEL, POD_PROGRAM};
 use bollard::Docker;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PruneBuildOptionsBuilder};
 use contract::digest::Digest;
 use futures::StreamExt as _;
+use std::path::{Path, PathBuf};
 use tokio_util::task::TaskTracker;
 
 /// Until an answer begins; uploads of a work area count as well.
@@ -16,6 +18,7 @@ const ANSWER_TIMEOUT_SECS: u64 = 600;
 pub struct Engine {
     docker: Docker,
     name: String,
+    pods_socket: PathBuf,
     tasks: TaskTracker,
 }
 
@@ -34,6 +37,7 @@ impl Engine {
         Ok(Self {
             docker,
             name: name.to_owned(),
+            pods_socket: config.socket.with_file_name(PODS_SOCKET),
             tasks: TaskTracker::new(),
         })
     }
@@ -41,6 +45,20 @@ impl Engine {
     /// The engine's own API.
     pub fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    pub(super) fn pods_socket(&self) -> &Path {
+        &self.pods_socket
+    }
+
+    /// The local name of an image that is built here; it never leaves the engine, and the worker's name
+    /// in it says whose it is to remove.
+    pub fn built_name(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.built_repository())
+    }
+
+    pub(super) fn built_repository(&self) -> String {
+        format!("{BUILT_REGISTRY}/{}", self.name)
     }
 
     /// The value of our label.
@@ -86,8 +104,23 @@ impl Engine {
 
     /// The image of the pod's own program, made when it is missing.
     pub async fn pod_image(&self) -> Result<String, EngineError> {
+        self.own_image("sallyport-pod.local/pod", Vec::new()).await
+    }
+
+    /// The same program in an image that declares a VOLUME, for the self-test.
+    pub async fn selftest_image(&self, volume: &str) -> Result<String, EngineError> {
+        let changes = vec![format!("VOLUME {volume}")];
+        self.own_image("sallyport-pod.local/selftest", changes)
+            .await
+    }
+
+    async fn own_image(
+        &self,
+        repository: &str,
+        changes: Vec<String>,
+    ) -> Result<String, EngineError> {
         let digest = Digest::of(POD_PROGRAM).hex();
-        let (repository, tag) = ("sallyport-pod.local/pod", &digest[..16]);
+        let tag = &digest[..16];
         let name = format!("{repository}:{tag}");
         if self.docker.inspect_image(&name).await.is_ok() {
             return Ok(name);
@@ -98,6 +131,7 @@ impl Engine {
             .from_src("-")
             .repo(repository)
             .tag(tag)
+            .changes(changes)
             .build();
         let mut said = std::pin::pin!(self.docker.create_image(
             Some(options),
@@ -138,10 +172,11 @@ fn owner_of_folder(folder: &str) -> (u64, u64) {
 /// A file system with nothing but the program, and the folders that are mounted over.
 fn pod_tar() -> std::io::Result<Vec<u8>> {
     let mut out = tar::Builder::new(Vec::new());
-    for folder in ["tmp", "work"] {
+    // `covered` is everybody's, so that only what covers it could keep the self-test from filling it.
+    for (folder, mode) in [("tmp", 0o755), ("work", 0o755), ("covered", 0o1777)] {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(tar::EntryType::Directory);
-        header.set_mode(0o755);
+        header.set_mode(mode);
         header.set_size(0);
         out.append_data(&mut header, folder, std::io::empty())?;
     }

@@ -2,18 +2,22 @@
 //!
 //! *Comes in*: a socket.
 //! *Goes out*: [`Engine`]: images by digest, sweeping, facts about the engine.
-//! *Owns*: the label by which our containers, volumes and images are known.
+//! *Owns*: the label by which our containers and volumes are known, and the name by which built images are.
 //! *Never*: another's containers; a tag pulled; a right kept; an engine of the host when the
 //! operator gave us our own.
 //! *Before / After*: `config` / `sandbox`, `image`.
 
 mod client;
 mod config;
+mod pods;
 mod pull;
 mod state;
 mod sweep;
 
 pub use client::Engine;
 pub use config::Config;
+pub use pods::PODS_SOCKET;
 pub use pull::ImageStart;
+pub(crate) use pull::next_word;
 pub use state::{EngineError, LEASE_LABEL, OWN_LABEL, POD_PROGRAM};
+pub(crate) use sweep::pod_name;

@@ -7,6 +7,8 @@ use std::io;
 pub const OWN_LABEL: &str = "dev.sallyport.worker";
 /// On what belongs to one lease: `<step>/<fence>`.
 pub const LEASE_LABEL: &str = "dev.sallyport.lease";
+/// Images that are built here have a name below it, one a worker; no registry has it.
+pub(super) const BUILT_REGISTRY: &str = "sallyport-built.local";
 /// The pod's program, static, compiled with the worker.
 pub const POD_PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sallyport-pod"));
 
@@ -40,6 +42,20 @@ pub enum EngineError {
         #[source]
         source: bollard::errors::Error,
     },
+    /// The engine says nothing any more in the middle of something.
+    #[error("could not {what}: {secs} s passed without a word")]
+    Silent {
+        /// The operation.
+        what: &'static str,
+        /// For how long.
+        secs: u64,
+    },
+    /// What the engine says does not fit together.
+    #[error("the engine lost sight of a container: {0}")]
+    Lost(&'static str),
+    /// The engine's process makes no such pod.
+    #[error("could not make the pod: {0}")]
+    Refused(String),
     /// A file of ours.
     #[error("could not {what}: a file of the worker cannot be used")]
     File {
@@ -55,6 +71,28 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The status with which the engine itself answered, and its words.
+    pub fn answered(&self) -> Option<(u16, &str)> {
+        match self {
+            Self::Call {
+                source:
+                    bollard::errors::Error::DockerResponseServerError {
+                        status_code,
+                        message,
+                    },
+                ..
+            } => Some((*status_code, message)),
+            Self::Call { .. }
+            | Self::Connect { .. }
+            | Self::Pull { .. }
+            | Self::Silent { .. }
+            | Self::Lost(_)
+            | Self::Refused(_)
+            | Self::File { .. }
+            | Self::NoDigest => None,
+        }
+    }
+
     /// A request failed.
     pub fn call(what: &'static str, source: bollard::errors::Error) -> Self {
         Self::Call { what, source }

@@ -3,15 +3,20 @@
 use super::client::Engine;
 use super::state::{EngineError, LEASE_LABEL};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use std::collections::HashMap;
 
 impl Engine {
-    /// Ends and removes every container and volume of this worker.
+    /// Ends and removes everything of this worker: containers, volumes, pods, and what a build that was
+    /// cut off left behind.
     pub async fn sweep(&self) -> Result<usize, EngineError> {
-        self.remove(&self.own()).await
+        let removed = self.remove(&self.own()).await?;
+        self.clear_pods().await?;
+        self.remove_built().await?;
+        self.prune_builds().await;
+        Ok(removed)
     }
 
     /// Ends and removes every container and volume of one lease.
@@ -21,7 +26,50 @@ impl Engine {
             .entry("label".to_owned())
             .or_default()
             .push(format!("{LEASE_LABEL}={step_id}/{fence}"));
-        self.remove(&filter).await
+        let removed = self.remove(&filter).await?;
+        self.remove_pod(&pod_name(step_id, fence)).await?;
+        Ok(removed)
+    }
+
+    /// Removes a built image with all its names; one that is gone already is no error.
+    pub async fn forget_built(&self, name: &str) -> Result<(), EngineError> {
+        let image = match self.docker().inspect_image(name).await {
+            Ok(image) => image.id.unwrap_or_else(|| name.to_owned()),
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(source) => return Err(EngineError::call("look for a built image", source)),
+        };
+        let options = RemoveImageOptionsBuilder::default()
+            .force(true)
+            .noprune(true)
+            .build();
+        match self
+            .docker()
+            .remove_image(&image, Some(options), None)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(source) => Err(EngineError::call("remove a built image", source)),
+        }
+    }
+
+    async fn remove_built(&self) -> Result<(), EngineError> {
+        let reference = vec![self.built_repository()];
+        let filters = HashMap::from([("reference".to_owned(), reference)]);
+        let options = ListImagesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let found = self
+            .docker()
+            .list_images(Some(options))
+            .await
+            .map_err(|source| EngineError::call("list built images", source))?;
+        let prefix = format!("{}:", self.built_repository());
+        let names = found.into_iter().flat_map(|image| image.repo_tags);
+        for name in names.filter(|name| name.starts_with(&prefix)) {
+            self.forget_built(&name).await?;
+        }
+        Ok(())
     }
 
     async fn remove(&self, filter: &HashMap<String, Vec<String>>) -> Result<usize, EngineError> {
@@ -66,6 +114,11 @@ impl Engine {
         }
         Ok(count)
     }
+}
+
+/// A lease has one pod at a time.
+pub(crate) fn pod_name(step_id: &str, fence: i64) -> String {
+    format!("{step_id}-{fence}")
 }
 
 /// Somebody was faster: gone is what we wanted.

@@ -78,6 +78,11 @@ impl Config {
         self.run_dir.join("docker.sock")
     }
 
+    /// Where the agent asks for pods' cgroups: beside the engine's API.
+    pub(super) fn pods_socket(&self) -> PathBuf {
+        self.run_dir.join(crate::engine::PODS_SOCKET)
+    }
+
     /// The Unix socket by which the inside reaches a registry outside.
     pub(super) fn relay_socket(&self, registry: RegistryAddress) -> PathBuf {
         self.run_dir.join(format!(

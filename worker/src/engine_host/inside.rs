@@ -1,18 +1,27 @@
-//! Inside: the first process of the engine's namespaces. It brings loopback up, listens for the relay,
-//! starts dockerd, reaps what is orphaned, and ends dockerd when its input ends.
+//! Inside: the first process of the engine's namespaces. It hides the host's containerd, brings loopback
+//! up, listens for the relay, starts dockerd, reaps what is orphaned, and ends dockerd when its input ends.
 
 use super::{Config, EngineHostError, lock, relay};
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Where a containerd of the host listens; dockerd would use it rather than start its own. The shims of
+/// any containerd keep their sockets here as well.
+const CONTAINERD_STATE: &str = "/run/containerd";
+/// dockerd ends its containers within 10 s; one that is not gone by then hangs.
+const DOCKERD_STOP: Duration = Duration::from_secs(18);
 
 /// Runs until dockerd ends; then the kernel ends everything else in the namespaces.
 pub fn run(config: &Config, outer_network: &Path) -> Result<(), EngineHostError> {
     apart(outer_network)?;
     let _lock = lock::take(config)?;
+    hide_containerd(Path::new(CONTAINERD_STATE))?;
     let up = Command::new("ip")
         .args(["link", "set", "lo", "up"])
         .stdin(Stdio::null())
@@ -52,6 +61,21 @@ fn apart(outer_network: &Path) -> Result<(), EngineHostError> {
     Ok(())
 }
 
+/// An empty file system over the folder, in these mounts only: dockerd finds no containerd and starts one
+/// of its own below its exec-root, and no socket of a shim is left on the host.
+fn hide_containerd(folder: &Path) -> Result<(), EngineHostError> {
+    std::fs::create_dir_all(folder).map_err(super::file_error("make", folder))?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(
+        Some("tmpfs"),
+        folder,
+        Some("tmpfs"),
+        flags,
+        Some("mode=0711"),
+    )
+    .map_err(|errno| super::file_error("hide", folder)(errno.into()))
+}
+
 fn start(config: &Config) -> Result<Pid, EngineHostError> {
     let run = |name: &str| config.run_dir.join(name);
     let mut command = Command::new("dockerd");
@@ -70,6 +94,8 @@ fn start(config: &Config) -> Result<Pid, EngineHostError> {
         .arg(config.group.to_string())
         .args(["--userns-remap", "default", "--bridge", "none"])
         .args(["--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+        // On a cgroup v2 host with systemd it would ask systemd for scopes, and the parent be no folder.
+        .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
         .arg("--cgroup-parent")
         .arg(format!("/{}", config.cgroup))
         // Steps that are worth waiting for have ended before: the agent stops first.
@@ -112,7 +138,8 @@ fn storage_driver() -> Option<&'static str> {
     ((on_overlay || !has_overlay) && has_fuse).then_some("fuse-overlayfs")
 }
 
-/// The outside closes our input to stop us, and so does its death.
+/// The outside closes our input to stop us, and so does its death. When dockerd does not end, we do, and
+/// with us everything in the namespaces: the reaper below sees its end.
 fn end_with_input(dockerd: Pid) {
     std::thread::spawn(move || {
         let mut buffer = [0; 64];
@@ -120,6 +147,8 @@ fn end_with_input(dockerd: Pid) {
         while matches!(input.read(&mut buffer), Ok(1..)) {}
         // It may have ended already.
         let _sent = kill(dockerd, Signal::SIGTERM);
+        std::thread::sleep(DOCKERD_STOP);
+        let _sent = kill(dockerd, Signal::SIGKILL);
     });
 }
 

@@ -5,7 +5,8 @@
 //! namespaces ends, however it ends, the kernel ends everything in them: no container, mount or
 //! interface of ours is left on the host.
 //!
-//! *Comes in*: `[engine-host]` of worker.toml. *Goes out*: a Unix socket that speaks the engine's API.
+//! *Comes in*: `[engine-host]` of worker.toml. *Goes out*: a Unix socket that speaks the engine's API,
+//! and one beside it by which the agent gets a cgroup for each pod.
 //! *Owns*: its data and run folders, its cgroup.
 //! *Never*: the host's engine or its networks; a route to the host.
 //! *Before / After*: `config` / `engine`, which speaks through its socket.
@@ -15,7 +16,10 @@ mod config;
 mod inside;
 mod lock;
 mod outside;
+mod pods;
 mod relay;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, RegistryAddress};
 pub use inside::run as run_inside;

@@ -1,6 +1,6 @@
 //! Outside: prepares, starts the inside in namespaces of its own, relays, cleans up.
 
-use super::{Config, EngineHostError, cgroup, file_error, lock, relay};
+use super::{Config, EngineHostError, cgroup, file_error, lock, pods, relay};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<(), EngineHostEr
     }
     prepare(config)?;
     relay::outside(config)?;
+    pods::serve(config)?;
     let mut inside = start_inside(config_path)?;
     let (mut term, mut int) = (
         listen(SignalKind::terminate())?,

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Connections at once a registry: an engine pulls three layers at a time for each pull.
 const CONNECTIONS_MAX: usize = 128;
+/// After a connection that could not be taken (no file descriptor is left, say), before the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection on which nothing moves for so long is dead.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -84,7 +86,14 @@ fn serve<A: Stream, B: Stream>(
     let (open, connect) = (Arc::new(AtomicUsize::new(0)), Arc::new(connect));
     std::thread::spawn(move || {
         loop {
-            let Ok(from) = accept() else { continue };
+            let from = match accept() {
+                Ok(from) => from,
+                Err(error) => {
+                    tracing::warn!(%error, "the relay could not take a connection");
+                    std::thread::sleep(ACCEPT_PAUSE);
+                    continue;
+                }
+            };
             if open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
                 open.fetch_sub(1, Ordering::SeqCst);
                 tracing::warn!("the relay refuses a connection: {CONNECTIONS_MAX} are open");

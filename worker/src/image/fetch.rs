@@ -70,6 +70,17 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether the image itself is to blame, and neither the registry nor this worker.
+    pub fn is_of_the_image(&self) -> bool {
+        match self {
+            Self::TooLarge(_) | Self::Manifest(_) => true,
+            Self::Archive(error) => !error.is_ours(),
+            Self::Transport { .. } | Self::Status { .. } | Self::Digest(_) | Self::Folder(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether the same request may succeed later.
     pub fn may_help_to_repeat(&self) -> bool {
         match self {
@@ -231,6 +242,8 @@ impl Registry {
         let scheme = if local { "http" } else { "https" };
         let http = reqwest::Client::builder()
             .no_proxy()
+            // A registry could send us anywhere, with a token in hand.
+            .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .build()

@@ -3,13 +3,13 @@
 //! RUN has no network and no cache: two builds cannot influence each other. What the engine itself
 //! could reach is its network namespace's business (`engine`).
 
-use crate::engine::{Engine, EngineError, OWN_LABEL};
+use crate::engine::{Engine, EngineError, OWN_LABEL, next_word};
 use crate::spool::Log;
 use bollard::auth::DockerCredentials;
 use bollard::moby::buildkit::v1::StatusResponse;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{
-    BuildImageOptions, BuilderVersion, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
+    BuildImageOptions, BuilderVersion, PushImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use contract::digest::Digest;
 use contract::image::Repository;
@@ -23,7 +23,7 @@ pub struct Build<'a> {
     pub context: &'a Path,
     /// The Dockerfile's path in it.
     pub dockerfile: &'a str,
-    /// The local name that the image gets, `repository:tag`.
+    /// The local name that the image gets ([`Engine::built_name`]).
     pub name: &'a str,
     /// Names the build's session with the engine.
     pub session: String,
@@ -76,6 +76,24 @@ pub async fn build(engine: &Engine, build: &Build<'_>, log: &Log) -> Result<(), 
     Ok(())
 }
 
+/// Gives a built image the name under which it is pushed.
+pub async fn name(
+    engine: &Engine,
+    built: &str,
+    repository: &Repository,
+    tag: &str,
+) -> Result<(), EngineError> {
+    let options = TagImageOptionsBuilder::default()
+        .repo(repository.as_str())
+        .tag(tag)
+        .build();
+    engine
+        .docker()
+        .tag_image(built, Some(options))
+        .await
+        .map_err(|source| EngineError::call("name the image", source))
+}
+
 /// Pushes `repository:tag` with this bearer; the digest is the engine's word.
 pub async fn push(
     engine: &Engine,
@@ -94,7 +112,7 @@ pub async fn push(
         Some(credentials)
     ));
     let mut digest = None;
-    while let Some(info) = said.next().await {
+    while let Some(info) = next_word(&mut said, "push the image").await? {
         let info = info.map_err(|source| EngineError::call("push the image", source))?;
         // `<tag>: digest: sha256:… size: <n>`, the last word of a push.
         if let Some(status) = &info.status
@@ -107,18 +125,10 @@ pub async fn push(
     digest.ok_or(EngineError::NoDigest)
 }
 
-/// Takes a local name away, and with it what no other name holds.
-pub async fn forget(engine: &Engine, name: &str) {
-    let options = RemoveImageOptionsBuilder::default()
-        .force(true)
-        .noprune(true)
-        .build();
-    if let Err(error) = engine
-        .docker()
-        .remove_image(name, Some(options), None)
-        .await
-    {
-        tracing::debug!(%error, name, "the built image was not removed");
+/// Removes what was built, and what building left behind.
+pub async fn forget(engine: &Engine, built: &str) {
+    if let Err(error) = engine.forget_built(built).await {
+        tracing::warn!(%error, built, "the built image was not removed");
     }
     engine.prune_builds().await;
 }
@@ -200,7 +210,7 @@ mod tests {
         let wish = Build {
             context: &context,
             dockerfile: "Dockerfile",
-            name: "canary.local/canary:1",
+            name: &engine.built_name("canary-1"),
             session: "canary".to_owned(),
         };
         let built = build(&engine, &wish, &log).await;

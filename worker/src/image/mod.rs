@@ -14,4 +14,4 @@ mod make;
 pub use bases::bases;
 pub use context::{ContextError, Prepared, prepare};
 pub use fetch::{FetchError, Layer, LayerKind, Layout, fetch};
-pub use make::{Build, BuildError, build, forget, push};
+pub use make::{Build, BuildError, build, forget, name, push};

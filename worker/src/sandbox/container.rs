@@ -18,7 +18,7 @@ const STOP_SECS: i32 = 5;
 pub struct Running {
     engine: Engine,
     id: String,
-    reader: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<Result<(), Error>>>,
     ended: Option<Ended>,
 }
 
@@ -39,8 +39,8 @@ impl Running {
             .await
             .map_err(|source| EngineError::call("attach to a container", source))?;
         let reader = engine.tasks().spawn(async move {
-            while let Some(Ok(piece)) = attached.output.next().await {
-                match piece {
+            while let Some(piece) = attached.output.next().await {
+                match piece? {
                     LogOutput::StdOut { message } | LogOutput::Console { message } => {
                         sink(Stream::Out, &message);
                     }
@@ -48,11 +48,12 @@ impl Running {
                     LogOutput::StdIn { .. } => {}
                 }
             }
+            Ok(())
         });
         docker
             .start_container(&id, None::<StartContainerOptions>)
             .await
-            .map_err(|source| EngineError::call("start a container", source))?;
+            .map_err(|source| not_started(EngineError::call("start a container", source)))?;
         Ok(Self {
             engine: engine.clone(),
             id,
@@ -61,7 +62,8 @@ impl Running {
         })
     }
 
-    /// Waits for its end, all its output taken. May be given up and asked again.
+    /// Waits for its end, all its output taken; output that was cut off is an error. May be given up and
+    /// asked again.
     pub async fn wait(&mut self) -> Result<Ended, SandboxError> {
         if let Some(ended) = self.ended {
             return Ok(ended);
@@ -77,17 +79,27 @@ impl Running {
                 return Err(EngineError::call("wait for a container", source).into());
             }
         }
-        if let Some(reader) = &mut self.reader {
-            // A reader that panicked has nothing more to say; the container's end is known anyway.
-            let _ = reader.await;
-            self.reader = None;
-        }
         let state = docker
             .inspect_container(&self.id, None::<InspectContainerOptions>)
             .await
             .map_err(|source| EngineError::call("look at a container", source))?
             .state
             .unwrap_or_default();
+        // A connection that closes says nothing, and a container that runs has exit code 0.
+        if state.running != Some(false) {
+            return Err(EngineError::Lost("it stopped telling when it ends").into());
+        }
+        if let Some(reader) = &mut self.reader {
+            let read = reader.await;
+            self.reader = None;
+            match read {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => {
+                    return Err(EngineError::call("read what a container prints", source).into());
+                }
+                Err(_) => return Err(EngineError::Lost("its output was not read").into()),
+            }
+        }
         let ended = Ended {
             exit_code: state.exit_code,
             out_of_memory: state.oom_killed.unwrap_or(false),
@@ -116,4 +128,29 @@ impl Running {
         }
         self.wait().await
     }
+}
+
+/// Whose fault it is that a container was not made or started: the engine refuses what the image and the
+/// step ask for, or it is in trouble itself.
+pub(super) fn not_started(error: EngineError) -> SandboxError {
+    match error.answered() {
+        Some((status, words)) if is_asked_for(status, words) => {
+            SandboxError::NotStarted(words.to_owned())
+        }
+        _ => error.into(),
+    }
+}
+
+fn is_asked_for(status: u16, words: &str) -> bool {
+    // The runtime's words about a program, a folder or a mount point that the image does not have.
+    const OF_THE_IMAGE: [&str; 5] = [
+        "no such file or directory",
+        "not a directory",
+        "permission denied",
+        "read-only file system",
+        "executable file not found",
+    ];
+    status == 400
+        || words.contains("OCI runtime create failed")
+            && OF_THE_IMAGE.iter().any(|word| words.contains(word))
 }

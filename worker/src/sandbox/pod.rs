@@ -1,10 +1,10 @@
 //! The containers of one step that share a networkless namespace and a work area.
 
-use super::container::Running;
+use super::container::{Running, not_started};
 use super::owned::give_to_step;
-use super::policy;
+use super::policy::{self, Place};
 use super::state::{Container, STEP_USER, SandboxError, Sink};
-use crate::engine::{Engine, EngineError, LEASE_LABEL, OWN_LABEL};
+use crate::engine::{Engine, EngineError, LEASE_LABEL, OWN_LABEL, pod_name};
 use bollard::exec::StartExecOptions;
 use bollard::models::{ExecConfig, ExecInspectResponse};
 use bollard::query_parameters::{
@@ -28,7 +28,7 @@ pub struct PodSpec {
     pub fence: i64,
     /// The names by which its containers meet.
     pub hosts: Vec<Name>,
-    /// What they may use.
+    /// What they may use together.
     pub resources: Resources,
 }
 
@@ -37,7 +37,10 @@ pub struct Pod {
     engine: Engine,
     holder: String,
     volume: String,
+    cgroup: Option<String>,
+    /// What one of its containers may use.
     resources: Resources,
+    work_bytes: u64,
     labels: HashMap<String, String>,
     step_id: String,
     fence: i64,
@@ -55,6 +58,15 @@ impl Pod {
             ),
         ]);
         let image = engine.pod_image().await?;
+        let name = pod_name(&spec.step_id, spec.fence);
+        let cgroup = engine
+            .make_pod(&name, &policy::together(&spec.resources))
+            .await?;
+        let resources = match cgroup {
+            Some(_) => spec.resources.clone(),
+            // Those that are named, and the step's own.
+            None => policy::apart(&spec.resources, spec.hosts.len() as u64 + 1),
+        };
         let volume = policy::work_area("", &spec.resources, &labels);
         let volume = docker
             .create_volume(bollard::models::VolumeCreateRequest {
@@ -64,7 +76,7 @@ impl Pod {
             .await
             .map_err(|source| EngineError::call("make the work area", source))?
             .name;
-        let body = policy::holder(&image, &volume, &spec.hosts, &labels);
+        let body = policy::holder(&image, &volume, &spec.hosts, cgroup.as_deref(), &labels);
         let holder = create(engine, body).await?;
         docker
             .start_container(&holder, None::<StartContainerOptions>)
@@ -74,7 +86,9 @@ impl Pod {
             engine: engine.clone(),
             holder,
             volume,
-            resources: spec.resources,
+            cgroup,
+            resources,
+            work_bytes: spec.resources.work_bytes,
             labels,
             step_id: spec.step_id,
             fence: spec.fence,
@@ -125,7 +139,13 @@ impl Pod {
         );
         let mut length = 0;
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|source| EngineError::call("read the work area", source))?;
+            let piece = piece.map_err(|source| {
+                let error = EngineError::call("read the work area", source);
+                match error.answered() {
+                    Some((404, _)) => SandboxError::Gone(folder.to_owned()),
+                    _ => error.into(),
+                }
+            })?;
             length += piece.len() as u64;
             if length > limit {
                 return Err(SandboxError::TooMuch(limit));
@@ -139,14 +159,7 @@ impl Pod {
     /// Starts a container in the pod; what it prints goes into `sink` from its first byte on.
     pub async fn start(&self, wish: Container, sink: Sink) -> Result<Running, SandboxError> {
         let own = self.engine.image_start(&wish.image).await?.volumes;
-        let body = policy::container(
-            &wish,
-            &self.holder,
-            &self.volume,
-            &own,
-            &self.resources,
-            &self.labels,
-        )?;
+        let body = policy::container(&wish, &own, self.place())?;
         let id = create(&self.engine, body).await?;
         Running::start(&self.engine, id, sink).await
     }
@@ -215,16 +228,26 @@ impl Pod {
             .docker()
             .upload_to_container(&self.holder, Some(options), bollard::body_try_stream(tar))
             .await
-            .map_err(|source| EngineError::call("fill the work area", source))?;
-        Ok(())
+            .map_err(|source| {
+                let error = EngineError::call("fill the work area", source);
+                match error.answered() {
+                    Some((_, words)) if words.contains("no space left on device") => {
+                        SandboxError::Full(self.work_bytes)
+                    }
+                    _ => error.into(),
+                }
+            })
     }
 
-    pub(super) fn holder(&self) -> &str {
-        &self.holder
-    }
-
-    pub(super) fn volume(&self) -> &str {
-        &self.volume
+    /// Where a container of this pod goes.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            holder: &self.holder,
+            volume: &self.volume,
+            cgroup: self.cgroup.as_deref(),
+            resources: &self.resources,
+            labels: &self.labels,
+        }
     }
 }
 
@@ -237,7 +260,7 @@ pub(super) async fn create(
         .docker()
         .create_container(Some(options), body)
         .await
-        .map_err(|source| EngineError::call("make a container", source))?;
+        .map_err(|source| not_started(EngineError::call("make a container", source)))?;
     Ok(created.id)
 }
 

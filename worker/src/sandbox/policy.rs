@@ -19,8 +19,50 @@ const WRITABLE_MAX: usize = 16;
 const OPEN_FILES_MAX: i64 = 16_384;
 /// The pod's first container does nothing but hold the namespaces and ask.
 const HOLDER_MEMORY: i64 = 32 * 1024 * 1024;
+pub(super) const HOLDER_PIDS: i64 = 32;
 /// Folders that nothing may be mounted over.
-const NOT_WRITABLE: [&str; 7] = ["/", "/proc", "/sys", "/dev", "/work", "/etc", "/usr"];
+const NOT_COVERED: [&str; 3] = ["/", "/etc", "/usr"];
+/// Folders in which nothing may be mounted either: the kernel's, and the pod's.
+const NOT_BELOW: [&str; 4] = ["/proc", "/sys", "/dev", "/work"];
+/// Everything below it takes no programs.
+const TMP: &str = "/tmp";
+
+/// Where in a pod a container goes.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The container that holds the namespace.
+    pub(super) holder: &'a str,
+    /// The work area.
+    pub(super) volume: &'a str,
+    /// The pod's cgroup, which bounds all containers together; without it `resources` is this
+    /// container's share.
+    pub(super) cgroup: Option<&'a str>,
+    /// What this container may use.
+    pub(super) resources: &'a Resources,
+    pub(super) labels: &'a HashMap<String, String>,
+}
+
+/// What the pod's cgroup may use: the step's share, and the holder.
+pub(super) fn together(step: &Resources) -> Resources {
+    Resources {
+        memory_bytes: step
+            .memory_bytes
+            .saturating_add(HOLDER_MEMORY.unsigned_abs()),
+        pids: step.pids.saturating_add(HOLDER_PIDS.unsigned_abs()),
+        ..step.clone()
+    }
+}
+
+/// What each of so many containers may use where nothing bounds them together.
+pub(super) fn apart(step: &Resources, containers: u64) -> Resources {
+    let among = containers.max(1);
+    Resources {
+        cpu_milli: (step.cpu_milli / among).max(1),
+        memory_bytes: step.memory_bytes / among,
+        pids: (step.pids / among).max(1),
+        work_bytes: step.work_bytes,
+    }
+}
 
 /// The pod's work area: a tmpfs with a size, held open by the pod's first container.
 pub(super) fn work_area(
@@ -49,6 +91,7 @@ pub(super) fn holder(
     image: &str,
     volume: &str,
     hosts: &[Name],
+    cgroup: Option<&str>,
     labels: &HashMap<String, String>,
 ) -> ContainerCreateBody {
     let hosts = hosts.iter().map(|name| format!("{name}:127.0.0.1"));
@@ -57,7 +100,8 @@ pub(super) fn holder(
     host.extra_hosts = Some(hosts.collect());
     host.memory = Some(HOLDER_MEMORY);
     host.memory_swap = Some(HOLDER_MEMORY);
-    host.pids_limit = Some(32);
+    host.pids_limit = Some(HOLDER_PIDS);
+    host.cgroup_parent = cgroup.map(str::to_owned);
     host.mounts = Some(vec![work_mount(volume, false)]);
     host.tmpfs = Some(HashMap::from([(
         "/tmp".to_owned(),
@@ -78,12 +122,10 @@ pub(super) fn holder(
 /// One of a step's containers, in the namespace that `holder` holds.
 pub(super) fn container(
     wish: &Container,
-    holder: &str,
-    volume: &str,
     own_volumes: &[String],
-    resources: &Resources,
-    labels: &HashMap<String, String>,
+    place: Place<'_>,
 ) -> Result<ContainerCreateBody, SandboxError> {
+    let resources = place.resources;
     let user = wish.user.unwrap_or(STEP_USER);
     let not_allowed = |why: String| Err(SandboxError::NotAllowed(why));
     if user == 0 {
@@ -98,17 +140,20 @@ pub(super) fn container(
         return not_allowed(format!("more than {WRITABLE_MAX} writable folders"));
     }
     let mut host = floor();
-    let mut folders = HashMap::from([("/tmp".to_owned(), tmpfs(TMP_BYTES, user, true))]);
+    let size = WRITABLE_BYTES.min(resources.memory_bytes / 2);
+    let mut folders = HashMap::new();
     for folder in writable {
-        let plain = folder.starts_with('/') && !folder.split('/').any(|p| p == ".." || p == ".");
-        if !plain || NOT_WRITABLE.contains(&folder.trim_end_matches('/')) || folder == "/" {
-            return not_allowed(format!("{folder} as a writable folder"));
-        }
-        let size = WRITABLE_BYTES.min(resources.memory_bytes / 2);
-        folders.insert(folder.clone(), tmpfs(size, user, false));
+        let Some(folder) = mountable(folder) else {
+            return not_allowed(format!("{folder} as a writable folder or VOLUME"));
+        };
+        let noexec = is_in(&folder, TMP);
+        folders.insert(folder, tmpfs(size, user, noexec));
     }
+    // Last, so that nothing that was asked for replaces it.
+    folders.insert(TMP.to_owned(), tmpfs(TMP_BYTES, user, true));
     host.tmpfs = Some(folders);
-    host.network_mode = Some(format!("container:{holder}"));
+    host.cgroup_parent = place.cgroup.map(str::to_owned);
+    host.network_mode = Some(format!("container:{}", place.holder));
     let memory = i64::try_from(resources.memory_bytes).unwrap_or(i64::MAX);
     host.memory = Some(memory);
     host.memory_swap = Some(memory);
@@ -116,8 +161,8 @@ pub(super) fn container(
     host.pids_limit = Some(i64::try_from(resources.pids).unwrap_or(i64::MAX));
     host.mounts = match wish.work {
         WorkArea::None => None,
-        WorkArea::ReadOnly => Some(vec![work_mount(volume, true)]),
-        WorkArea::Writable => Some(vec![work_mount(volume, false)]),
+        WorkArea::ReadOnly => Some(vec![work_mount(place.volume, true)]),
+        WorkArea::Writable => Some(vec![work_mount(place.volume, false)]),
     };
     let env = wish
         .env
@@ -130,7 +175,7 @@ pub(super) fn container(
         env: Some(env.collect()),
         working_dir: Some(wish.workdir.clone()),
         user: Some(format!("{user}:{user}")),
-        labels: Some(labels.clone()),
+        labels: Some(place.labels.clone()),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         open_stdin: Some(false),
@@ -139,6 +184,26 @@ pub(super) fn container(
         healthcheck: Some(no_healthcheck()),
         ..ContainerCreateBody::default()
     })
+}
+
+/// The folder as the engine will see it, when it may be mounted over.
+fn mountable(folder: &str) -> Option<String> {
+    let parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    let strange = |part: &&str| matches!(*part, "." | "..") || part.chars().any(char::is_control);
+    if !folder.starts_with('/') || parts.iter().any(strange) {
+        return None;
+    }
+    let plain = format!("/{}", parts.join("/"));
+    let forbidden =
+        NOT_COVERED.contains(&plain.as_str()) || NOT_BELOW.iter().any(|above| is_in(&plain, above));
+    (!forbidden).then_some(plain)
+}
+
+/// Whether a folder is another or lies in it.
+fn is_in(folder: &str, above: &str) -> bool {
+    folder
+        .strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What holds for every container without exception.
@@ -227,14 +292,14 @@ mod tests {
             pids: 64,
             work_bytes: 1 << 28,
         };
-        container(
-            wish,
-            "holder",
-            "volume",
-            volumes,
-            &resources,
-            &HashMap::new(),
-        )
+        let place = Place {
+            holder: "holder",
+            volume: "volume",
+            cgroup: Some("/engine/pod-1"),
+            resources: &resources,
+            labels: &HashMap::new(),
+        };
+        container(wish, volumes, place)
     }
 
     #[test]
@@ -251,6 +316,7 @@ mod tests {
         assert_eq!(host.memory, host.memory_swap);
         assert_eq!(host.pids_limit, Some(64));
         assert_eq!(host.nano_cpus, Some(1_500_000_000));
+        assert_eq!(host.cgroup_parent.as_deref(), Some("/engine/pod-1"));
         assert!(host.binds.is_none() && host.devices.is_none() && host.cap_add.is_none());
         assert!(host.tmpfs.unwrap().contains_key("/var/data"));
         assert_eq!(body.user.as_deref(), Some("65532:65532"));
@@ -262,7 +328,19 @@ mod tests {
         let mut root = wish();
         root.user = Some(0);
         assert!(settled(&root, &[]).is_err());
-        for folder in ["/", "/proc", "relative", "/a/../etc", "/etc/"] {
+        for folder in [
+            "/",
+            "//",
+            "/proc",
+            "/proc/sys",
+            "relative",
+            "/a/../etc",
+            "/etc/",
+            "//etc",
+            "/work/src",
+            "/dev/shm",
+            "/a\nb",
+        ] {
             let mut over = wish();
             over.writable = vec![folder.to_owned()];
             assert!(settled(&over, &[]).is_err(), "{folder}");
@@ -270,5 +348,41 @@ mod tests {
         let mut nothing = wish();
         nothing.command.clear();
         assert!(settled(&nothing, &[]).is_err());
+    }
+
+    #[test]
+    fn no_folder_of_an_image_makes_tmp_take_programs() {
+        let folders = ["/tmp/", "//tmp//cache", "/tmp", "//var///data/"].map(str::to_owned);
+        let mut asks = wish();
+        asks.writable = vec!["/tmp".to_owned(), "/tmpfoo".to_owned()];
+        let body = settled(&asks, &folders).unwrap();
+        let mounts = body.host_config.unwrap().tmpfs.unwrap();
+        let mut at: Vec<&str> = mounts.keys().map(String::as_str).collect();
+        at.sort_unstable();
+        assert_eq!(at, ["/tmp", "/tmp/cache", "/tmpfoo", "/var/data"]);
+        for (folder, options) in &mounts {
+            let programs = !options.contains("noexec");
+            assert_eq!(programs, !is_in(folder, TMP), "{folder} {options}");
+        }
+    }
+
+    #[test]
+    fn containers_share_what_the_step_may_use() {
+        let step = Resources {
+            cpu_milli: 1000,
+            memory_bytes: 1 << 30,
+            pids: 100,
+            work_bytes: 5,
+        };
+        let all = together(&step);
+        assert_eq!(
+            (all.cpu_milli, all.memory_bytes, all.pids),
+            (1000, (1 << 30) + (32 << 20), 132)
+        );
+        let one = apart(&step, 3);
+        assert_eq!(
+            (one.cpu_milli, one.memory_bytes, one.pids, one.work_bytes),
+            (333, (1 << 30) / 3, 33, 5)
+        );
     }
 }

@@ -67,6 +67,15 @@ pub enum SandboxError {
     /// What is asked for is against the policy.
     #[error("the sandbox does not allow it: {0}")]
     NotAllowed(String),
+    /// The image, or what is asked of it, cannot be started.
+    #[error("the container cannot be started: {0}")]
+    NotStarted(String),
+    /// What goes into the work area is larger than it.
+    #[error("the work area of {0} bytes is too small for what goes into it (`resources.work`)")]
+    Full(u64),
+    /// The step removed what was to be read back.
+    #[error("{0} is not there any more, so nothing of it can be kept")]
+    Gone(String),
     /// More came back than the work area can hold.
     #[error("the work area gives back more than {0} bytes")]
     TooMuch(u64),

@@ -10,8 +10,6 @@ use std::path::Path;
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A layer unpacks to no more than this; more is a bomb.
 const LAYER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
-/// Kept free in the work area for what it costs to hold files.
-const SPARE: u64 = 16 * 1024 * 1024;
 
 /// What was unpacked.
 #[derive(Debug, Default, Clone, Copy)]
@@ -20,6 +18,8 @@ pub struct Told {
     pub layers: usize,
     /// Files that are handed on.
     pub files: u64,
+    /// What they take in a work area, in whole pages.
+    pub bytes: u64,
     /// Links, devices, strange paths, and files that are too large to be looked at.
     pub passed_over: u64,
 }
@@ -29,7 +29,6 @@ pub fn unpack(layout: &Layout, into: &Path, limit: u64) -> Result<Told, FetchErr
     let file = std::fs::File::create(into).map_err(FetchError::Folder)?;
     let mut out = tar::Builder::new(BufWriter::new(file));
     let mut told = Told::default();
-    let mut space = limit.saturating_sub(SPARE);
     for (number, layer) in layout.layers.iter().enumerate() {
         told.layers += 1;
         let blob = std::fs::File::open(layout.blob(&layer.digest)).map_err(FetchError::Folder)?;
@@ -41,9 +40,10 @@ pub fn unpack(layout: &Layout, into: &Path, limit: u64) -> Result<Told, FetchErr
                 return Ok(());
             }
             let whole_pages = entry.bytes.next_multiple_of(4096);
-            space = space
-                .checked_sub(whole_pages)
-                .ok_or(FetchError::TooLarge("the files of its layers"))?;
+            told.bytes += whole_pages;
+            if told.bytes > limit {
+                return Err(FetchError::TooLarge("the files of its layers"));
+            }
             let path = format!("{number}/{}", entry.path);
             archive::append(&mut out, &path, 0o644, entry.bytes, entry.content)?;
             told.files += 1;

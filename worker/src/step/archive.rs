@@ -25,6 +25,23 @@ pub enum ArchiveError {
     Bytes(u64),
 }
 
+impl ArchiveError {
+    /// Whether the worker's own disk is to blame and not what the archive holds.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            // What a reader says of bytes that are no archive, or end in the middle.
+            Self::Read(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::Other
+            ),
+            Self::Entries | Self::Bytes(_) => false,
+        }
+    }
+}
+
 /// One regular file.
 pub(crate) struct Entry<'a> {
     /// Its path: relative, no `.`, no `..`, no empty part.

@@ -87,7 +87,14 @@ impl From<Denied> for Stop {
 
 impl From<SandboxError> for Stop {
     fn from(error: SandboxError) -> Self {
-        Self::Infrastructure(chain(&error))
+        match error {
+            SandboxError::Engine(_) => Self::Infrastructure(chain(&error)),
+            SandboxError::NotAllowed(_) => Self::Refused(chain(&error)),
+            SandboxError::NotStarted(_)
+            | SandboxError::TooMuch(_)
+            | SandboxError::Full(_)
+            | SandboxError::Gone(_) => Self::Failed(chain(&error)),
+        }
     }
 }
 
@@ -99,7 +106,11 @@ impl From<EngineError> for Stop {
 
 impl From<ArchiveError> for Stop {
     fn from(error: ArchiveError) -> Self {
-        Self::Failed(chain(&error))
+        if error.is_ours() {
+            Self::Infrastructure(chain(&error))
+        } else {
+            Self::Failed(chain(&error))
+        }
     }
 }
 
@@ -190,12 +201,19 @@ impl Bench<'_> {
 
     /// A fresh pod, whose containers meet by these names. It ends with the lease at the latest.
     pub async fn pod(&self, hosts: &[Name]) -> Result<Pod, Stop> {
+        self.pod_holding(hosts, 0).await
+    }
+
+    /// A fresh pod whose work area holds at least so many bytes.
+    pub async fn pod_holding(&self, hosts: &[Name], bytes: u64) -> Result<Pod, Stop> {
         self.lease.phase("preparing");
+        let mut resources = self.job.resources.clone();
+        resources.work_bytes = resources.work_bytes.max(bytes);
         let spec = PodSpec {
             step_id: self.job.step_id.clone(),
             fence: self.job.fence,
             hosts: hosts.to_vec(),
-            resources: self.job.resources.clone(),
+            resources,
         };
         Ok(Pod::create(self.engine, spec).await?)
     }

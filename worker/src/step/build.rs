@@ -10,6 +10,9 @@ use contract::image::{ImageRef, Repository};
 use contract::protocol::{ImageClaim, Outcome};
 use std::path::PathBuf;
 
+/// How the engine says that a disk is full.
+const DISK_FULL: &str = "no space left on device";
+
 /// What is asked for.
 pub(super) struct Wish {
     pub(super) dockerfile: String,
@@ -20,7 +23,14 @@ pub(super) struct Wish {
 
 impl From<ContextError> for Stop {
     fn from(error: ContextError) -> Self {
-        Self::Failed(chain(&error))
+        match error {
+            ContextError::Archive(error) => error.into(),
+            ContextError::Missing(_)
+            | ContextError::TooLarge(_)
+            | ContextError::Outside { .. }
+            | ContextError::Path(_)
+            | ContextError::Pattern { .. } => Self::Failed(chain(&error)),
+        }
     }
 }
 
@@ -52,9 +62,8 @@ pub(super) async fn build(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome,
         }
     }
     let tag = format!("{}-{}", bench.job.step_id, bench.job.fence);
-    let name = format!("{}:{tag}", wish.repository);
     let ended = made(bench, wish, &prepared, &context, &tag).await;
-    image::forget(bench.engine, &name).await;
+    image::forget(bench.engine, &bench.engine.built_name(&tag)).await;
     ended
 }
 
@@ -67,7 +76,7 @@ async fn made(
 ) -> Result<Outcome, Stop> {
     bench.lease.phase("building");
     bench.claims.started_at = Some(bench.clock.now_micros());
-    let name = format!("{}:{tag}", wish.repository);
+    let name = bench.engine.built_name(tag);
     let build = Build {
         context,
         dockerfile: &prepared.path,
@@ -80,6 +89,10 @@ async fn made(
     };
     match built {
         Ok(()) => {}
+        // Whether RUN or the engine's own disk is to blame cannot be told; only one may be repeated.
+        Err(BuildError::Failed(reason)) if reason.contains(DISK_FULL) => {
+            return Err(Stop::Infrastructure(format!("build: {reason}")));
+        }
         Err(BuildError::Failed(reason)) => {
             bench.log.line(&reason);
             return Ok(Outcome::Failed {
@@ -89,6 +102,7 @@ async fn made(
         }
         Err(BuildError::Engine(error)) => return Err(Stop::Infrastructure(chain(&error))),
     }
+    image::name(bench.engine, &name, &wish.repository, tag).await?;
     let digest = pushed(bench, &wish.repository, tag).await?;
     let image = ImageRef {
         repository: wish.repository.clone(),

@@ -6,15 +6,15 @@ use crate::sandbox::Pod;
 use contract::protocol::{ARTIFACT_BYTES_MAX, ARTIFACTS_MAX};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest name that an artifact may have.
 const ARTIFACT_NAME_BYTES_MAX: usize = 255;
 
-/// A file that is kept, with the artifact's name.
+/// A file that is kept: the artifact's name, and where its bytes lie meanwhile.
 struct Kept {
     name: String,
-    bytes: Vec<u8>,
+    file: PathBuf,
 }
 
 /// Reads the work area back and uploads what the patterns name.
@@ -28,27 +28,40 @@ pub(super) async fn keep(bench: &mut Bench<'_>, pod: &Pod) -> Result<(), Stop> {
     // The work area cannot hold more than this; the rest is what tar adds to each file.
     let limit = bench.job.resources.work_bytes.saturating_mul(2) + 64 * 1024 * 1024;
     pod.take_file("/work/src", &path, limit).await?;
-    let chosen = tokio::task::spawn_blocking(move || choose(&path, limit, &artifacts, &junit))
-        .await
-        .map_err(|error| Stop::Infrastructure(error.to_string()))??;
+    let folder = bench.folder.join("kept");
+    let chosen = tokio::task::spawn_blocking(move || {
+        let chosen = choose(&path, limit, &folder, &artifacts, &junit);
+        // What is kept lies apart now.
+        std::fs::remove_file(&path).map_err(ArchiveError::Read)?;
+        chosen
+    })
+    .await
+    .map_err(|error| Stop::Infrastructure(error.to_string()))??;
     for (pattern, what) in unmatched(bench, &chosen)? {
         bench.log.line(&format!("no file matches {what} {pattern}"));
     }
-    for file in chosen {
-        let line = format!("kept {} ({} bytes)", file.name, file.bytes.len());
-        bench.upload(file.name, file.bytes).await?;
+    // One at a time: an artifact may be large, and there may be many.
+    for kept in chosen {
+        let bytes = tokio::fs::read(&kept.file)
+            .await
+            .map_err(ArchiveError::Read)?;
+        let line = format!("kept {} ({} bytes)", kept.name, bytes.len());
+        bench.upload(kept.name, bytes).await?;
         bench.log.line(&line);
     }
     Ok(())
 }
 
+/// Copies what the patterns name into the folder.
 fn choose(
     archive: &Path,
     limit: u64,
+    folder: &Path,
     artifacts: &GlobSet,
     junit: &GlobSet,
 ) -> Result<Vec<Kept>, Stop> {
     let mut chosen = Vec::new();
+    std::fs::create_dir_all(folder).map_err(ArchiveError::Read)?;
     archive::each_file_of::<Stop>(archive, limit, |entry| {
         // The engine packs the folder itself: `src/…`.
         let path = entry.path.strip_prefix("src/").unwrap_or(&entry.path);
@@ -67,11 +80,10 @@ fn choose(
                 "{path} is larger than an artifact may be ({ARTIFACT_BYTES_MAX} bytes)"
             )));
         }
-        let mut bytes = Vec::new();
-        entry
-            .content
-            .take(ARTIFACT_BYTES_MAX)
-            .read_to_end(&mut bytes)
+        // A name of ours: the step's own could be anything.
+        let file = folder.join(chosen.len().to_string());
+        let mut out = std::fs::File::create(&file).map_err(ArchiveError::Read)?;
+        std::io::copy(&mut entry.content.take(ARTIFACT_BYTES_MAX), &mut out)
             .map_err(ArchiveError::Read)?;
         for name in names {
             if chosen.len() >= ARTIFACTS_MAX {
@@ -89,7 +101,7 @@ fn choose(
             }
             chosen.push(Kept {
                 name,
-                bytes: bytes.clone(),
+                file: file.clone(),
             });
         }
         Ok(())

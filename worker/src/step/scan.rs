@@ -8,6 +8,12 @@ use crate::image::{FetchError, Layout, fetch};
 use crate::scan::layers;
 use contract::image::ImageRef;
 use contract::protocol::{Outcome, Tool};
+use std::path::Path;
+
+/// A work area lies in memory: an image that takes more of it is not scanned.
+const SCANNED_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Kept free in a work area for what it costs to hold files.
+const SPARE: u64 = 16 * 1024 * 1024;
 
 pub(super) async fn scan(
     bench: &mut Bench<'_>,
@@ -22,8 +28,15 @@ pub(super) async fn scan(
         "{} blobs, {} bytes, every hash checked",
         layout.blobs, layout.bytes
     ));
+    if layout.bytes > SCANNED_BYTES_MAX {
+        return Err(Stop::Failed(format!(
+            "the image has {} bytes: more than {SCANNED_BYTES_MAX} are not scanned",
+            layout.bytes
+        )));
+    }
     bench.pull(&sbom.image).await?;
-    let pod = bench.pod(&[]).await?;
+    // As large as the image asks for, whatever the step's own work area is.
+    let pod = bench.pod_holding(&[], held(&layout)).await?;
     let archive = bench.folder.join("layout.tar");
     blocking({
         let (layout, archive) = (layout.clone(), archive.clone());
@@ -31,26 +44,37 @@ pub(super) async fn scan(
     })
     .await?;
     pod.put_file("/work/image", &archive).await?;
+    discard(&archive).await;
     tool::run(bench, &pod, sbom, syft()).await?;
     pod.remove().await?;
 
     bench.pull(&secrets.image).await?;
-    let pod = bench.pod(&[]).await?;
     let files = bench.folder.join("layers.tar");
     let told = blocking({
         let (layout, files) = (layout.clone(), files.clone());
-        let limit = bench.job.resources.work_bytes;
-        move || layers::unpack(&layout, &files, limit)
+        move || layers::unpack(&layout, &files, SCANNED_BYTES_MAX)
     })
     .await?;
     bench.log.line(&format!(
         "{} files of {} layers, {} entries passed over",
         told.files, told.layers, told.passed_over
     ));
+    let pod = bench.pod_holding(&[], told.bytes + SPARE).await?;
     pod.put_file("/work/layers", &files).await?;
+    discard(&files).await;
     let artifact = format!("sarif/{}.sarif", secrets.name);
     tool::run(bench, &pod, secrets, gitleaks(artifact, "/work/layers")).await?;
     Ok(judge(&bench.claims.tools))
+}
+
+/// What a layout takes in a work area: each blob in whole pages, and a few small files.
+fn held(layout: &Layout) -> u64 {
+    layout.bytes + layout.blobs as u64 * 4096 + SPARE
+}
+
+/// Only disk space is at stake: the lease's folder goes as a whole.
+async fn discard(file: &Path) {
+    let _ = tokio::fs::remove_file(file).await;
 }
 
 async fn fetched(bench: &Bench<'_>, image: &ImageRef) -> Result<Layout, Stop> {
@@ -64,6 +88,10 @@ async fn fetched(bench: &Bench<'_>, image: &ImageRef) -> Result<Layout, Stop> {
         };
         match fetched {
             Ok(layout) => return Ok(layout),
+            Err(error) if error.is_of_the_image() => return Err(Stop::Failed(chain(&error))),
+            Err(error @ FetchError::Folder(_)) => {
+                return Err(Stop::Infrastructure(chain(&error)));
+            }
             Err(error) if left == 0 || !error.may_help_to_repeat() => {
                 return Err(Stop::Infrastructure(format!("registry: {}", chain(&error))));
             }
@@ -99,5 +127,11 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Stop::Infrastructure(error.to_string()))?
-        .map_err(|error| Stop::Failed(chain(&error)))
+        .map_err(|error| {
+            if error.is_of_the_image() {
+                Stop::Failed(chain(&error))
+            } else {
+                Stop::Infrastructure(chain(&error))
+            }
+        })
 }

@@ -32,7 +32,14 @@ pub(super) struct Wish {
 struct Beside {
     name: Name,
     running: Running,
-    output: Arc<Mutex<VecDeque<u8>>>,
+    output: Arc<Mutex<Output>>,
+}
+
+/// The last that a container printed.
+#[derive(Default)]
+struct Output {
+    kept: VecDeque<u8>,
+    dropped: u64,
 }
 
 pub(super) async fn test(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome, Stop> {
@@ -47,8 +54,9 @@ pub(super) async fn test(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome, 
     let pod = bench.pod_with_source(&hosts).await?;
     let mut beside = Vec::new();
     let ended = probe(bench, &pod, wish, &mut beside).await;
-    show(bench, &mut beside).await;
+    let shown = show(bench, &mut beside).await;
     let ended = ended?;
+    shown?;
     if let Outcome::Passed | Outcome::Failed { .. } = ended {
         keep::keep(bench, &pod).await?;
     }
@@ -126,7 +134,7 @@ async fn start(
         )));
     }
     bench.log.line(&container.command.join(" "));
-    let output = Arc::new(Mutex::new(VecDeque::new()));
+    let output = Arc::new(Mutex::new(Output::default()));
     let now = bench.clock.now_micros();
     let running = pod.start(container, last_of(output.clone())).await?;
     bench.claims.started_at.get_or_insert(now);
@@ -177,28 +185,39 @@ async fn ready(
     }
 }
 
-/// Ends what runs beside and appends what it printed, each in a section of its own.
-async fn show(bench: &Bench<'_>, beside: &mut [Beside]) {
+/// Ends what runs beside and appends what it printed, each in a section of its own. Output that was cut
+/// off is an error, for it might have said something else.
+async fn show(bench: &Bench<'_>, beside: &mut [Beside]) -> Result<(), Stop> {
+    let mut first_error = Ok(());
     for one in beside.iter_mut().rev() {
         if let Err(error) = one.running.end().await {
             bench.log.line(&super::bench::chain(&error));
+            first_error = first_error.and(Err(error.into()));
         }
     }
     for one in beside {
         bench.log.section(&format!("Output of {}", one.name));
         let output =
             std::mem::take(&mut *one.output.lock().unwrap_or_else(PoisonError::into_inner));
+        if output.dropped > 0 {
+            let before = output.dropped;
+            bench
+                .log
+                .line(&format!("… {before} bytes were printed before this"));
+        }
         let mut stream = bench.log.stream();
-        stream.write(&Vec::from(output));
+        stream.write(&Vec::from(output.kept));
     }
+    first_error
 }
 
 /// Keeps the last of what is printed.
-fn last_of(output: Arc<Mutex<VecDeque<u8>>>) -> Sink {
+fn last_of(output: Arc<Mutex<Output>>) -> Sink {
     Box::new(move |_, bytes| {
         let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-        output.extend(bytes);
-        let over = output.len().saturating_sub(OUTPUT_BYTES_KEPT);
-        output.drain(..over);
+        output.kept.extend(bytes);
+        let over = output.kept.len().saturating_sub(OUTPUT_BYTES_KEPT);
+        output.kept.drain(..over);
+        output.dropped += over as u64;
     })
 }

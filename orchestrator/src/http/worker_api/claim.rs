@@ -32,7 +32,7 @@ pub async fn claim(
         }
         Claimed::Nothing => Ok(StatusCode::NO_CONTENT.into_response()),
         Claimed::NoHello => Err(Refused::new(
-            RefusalCode::BadMessage,
+            RefusalCode::NoHello,
             "say hello before the first claim",
         )),
     }

@@ -46,7 +46,9 @@ impl IntoResponse for Refused {
         };
         let status = match refusal.code {
             RefusalCode::LeaseLost | RefusalCode::OutOfOrder => StatusCode::CONFLICT,
-            RefusalCode::BadMessage | RefusalCode::Unsupported => StatusCode::BAD_REQUEST,
+            RefusalCode::BadMessage | RefusalCode::NoHello | RefusalCode::Unsupported => {
+                StatusCode::BAD_REQUEST
+            }
             RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             RefusalCode::NotPermitted => StatusCode::FORBIDDEN,
             RefusalCode::BadToken => StatusCode::UNAUTHORIZED,

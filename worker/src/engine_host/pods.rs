@@ -1,0 +1,173 @@
+//! Pods: a cgroup for each, so that the containers of one step together use no more than the step may.
+//! Only root makes cgroups and the agent is not root, so it asks here, one line for one answer:
+//! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear`.
+
+use super::cgroup::{self, Limits};
+use super::{Config, EngineHostError, file_error};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+/// Pods at once: far more than a worker has slots.
+const PODS_MAX: usize = 256;
+/// A line is a verb, a name and three numbers.
+const LINE_BYTES_MAX: u64 = 256;
+/// A step's id and its fence.
+const NAME_BYTES_MAX: usize = 80;
+/// Whoever connects asks at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After a connection that could not be taken, before the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A request, understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish {
+    Make(String, Limits),
+    Remove(String),
+    Clear,
+}
+
+/// Answers until the process ends.
+pub(super) fn serve(config: &Config) -> Result<(), EngineHostError> {
+    let path = config.pods_socket();
+    let listener = UnixListener::bind(&path).map_err(file_error("listen on", &path))?;
+    chown(&path, None, Some(config.group)).map_err(file_error("chown", &path))?;
+    let mode = std::fs::Permissions::from_mode(0o660);
+    std::fs::set_permissions(&path, mode).map_err(file_error("chmod", &path))?;
+    let config = config.clone();
+    // One at a time: nobody waits long, and two requests about one pod cannot meet.
+    std::thread::spawn(move || {
+        let mut pods = BTreeSet::new();
+        loop {
+            let answered = listener
+                .accept()
+                .and_then(|(stream, _)| answer(&config, &mut pods, &stream));
+            if let Err(error) = answered {
+                tracing::warn!(%error, "a request for a pod's cgroup was not answered");
+                std::thread::sleep(ACCEPT_PAUSE);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn answer(
+    config: &Config,
+    pods: &mut BTreeSet<String>,
+    mut stream: &UnixStream,
+) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream)
+        .take(LINE_BYTES_MAX)
+        .read_line(&mut line)?;
+    let said = match read(&line) {
+        Some(wish) => granted(config, pods, wish),
+        None => Err("not a request".to_owned()),
+    };
+    let said = match said {
+        Ok(path) => format!("ok {path}\n"),
+        Err(why) => format!("no {}\n", why.replace('\n', " ")),
+    };
+    stream.write_all(said.as_bytes())
+}
+
+fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<String, String> {
+    match wish {
+        Wish::Make(name, limits) => {
+            // The kernel takes no larger share of CPU time than the cgroup above has.
+            if limits.cpu_milli > config.cpu_milli {
+                return Err(format!(
+                    "the step asks for {} thousandths of a CPU, and this worker's engine has {} for all its containers",
+                    limits.cpu_milli, config.cpu_milli
+                ));
+            }
+            if !pods.contains(&name) && pods.len() >= PODS_MAX {
+                return Err(format!("there are {PODS_MAX} pods"));
+            }
+            let path = cgroup::make_below(config, &folder(&name), limits)
+                .map_err(|error| error.to_string())?;
+            pods.insert(name);
+            Ok(path)
+        }
+        Wish::Remove(name) => {
+            if pods.remove(&name) {
+                cgroup::remove_below(config, &folder(&name));
+            }
+            Ok(String::new())
+        }
+        Wish::Clear => {
+            pods.clear();
+            for found in cgroup::below(config) {
+                if found.starts_with(&folder("")) {
+                    cgroup::remove_below(config, &found);
+                }
+            }
+            Ok(String::new())
+        }
+    }
+}
+
+fn folder(name: &str) -> String {
+    format!("pod-{name}")
+}
+
+/// A line that is exactly what is understood; names can be no paths.
+fn read(line: &str) -> Option<Wish> {
+    let words: Vec<&str> = line.strip_suffix('\n')?.split(' ').collect();
+    let name = |text: &str| {
+        let good = !text.is_empty()
+            && text.len() <= NAME_BYTES_MAX
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        good.then(|| text.to_owned())
+    };
+    match words[..] {
+        ["make", text, memory, cpu, pids] => {
+            let limits = Limits {
+                memory_bytes: memory.parse().ok()?,
+                cpu_milli: cpu.parse().ok()?,
+                pids: pids.parse().ok()?,
+            };
+            Some(Wish::Make(name(text)?, limits))
+        }
+        ["remove", text] => Some(Wish::Remove(name(text)?)),
+        ["clear"] => Some(Wish::Clear),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_no_path_and_nothing_is_guessed() {
+        let limits = Limits {
+            memory_bytes: 1,
+            cpu_milli: 2,
+            pids: 3,
+        };
+        assert_eq!(
+            read("make 0190-ab-1 1 2 3\n"),
+            Some(Wish::Make("0190-ab-1".to_owned(), limits))
+        );
+        assert_eq!(read("remove a-1\n"), Some(Wish::Remove("a-1".to_owned())));
+        for bad in [
+            "make ../x 1 2 3\n",
+            "make a/b 1 2 3\n",
+            "make a -1 2 3\n",
+            "make a 1 2\n",
+            "make a 1 2 3",
+            "remove \n",
+            "clear all\n",
+            "",
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+}
