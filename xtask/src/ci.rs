@@ -20,6 +20,11 @@ const KILL_VARIABLE: &str = "SALLYPORT_KILL_BINARY";
 
 /// Where the worker's own tests find a container engine.
 const ENGINE_VARIABLE: &str = "SALLYPORT_TEST_ENGINE";
+/// The address of a registry that this engine reaches; tests listen there.
+const REGISTRY_VARIABLE: &str = "SALLYPORT_TEST_REGISTRY";
+const REGISTRY: &str = "127.0.0.1:5999";
+/// Where stories of the real worker find its programs.
+const BINARIES_VARIABLE: &str = "SALLYPORT_TEST_BINARIES";
 /// dockerd with its containerd, on a slow disk.
 const ENGINE_START: Duration = Duration::from_secs(60);
 
@@ -122,8 +127,8 @@ fn tests(postgres: &Postgres) -> Result<()> {
     program::shown(cargo().args(all).env(POSTGRES_VARIABLE, postgres.url()))
 }
 
-/// The sandbox's rules, each held and each taken away, and a canary beside the builder, in the
-/// worker's own engine.
+/// The sandbox's rules, each held and each taken away, a canary beside the builder, and stories of the
+/// real worker, in the worker's own engine.
 fn sandbox(built: &Tests) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (file, socket, log) = (
@@ -133,10 +138,11 @@ fn sandbox(built: &Tests) -> Result<()> {
     );
     let text = format!(
         "[engine-host]\ncgroup = \"sallyport-ci\"\ndata-dir = \"{0}/data\"\nrun-dir = \"{0}/run\"\n\
-         group = 0\nregistries = [\"127.0.0.1:5999\"]\n",
+         group = 0\nregistries = [\"{REGISTRY}\"]\n",
         folder.path().display()
     );
     std::fs::write(&file, text)?;
+    let before = host_engine();
     let mut engine = Command::new(target().join("debug/sallyport-worker"))
         .args(["engine", "--config"])
         .arg(&file)
@@ -145,15 +151,41 @@ fn sandbox(built: &Tests) -> Result<()> {
         .context("start the worker's engine")?;
     let tested = until_it_answers(&socket).and_then(|()| {
         let mut worker = built.command("worker", "worker")?;
-        program::shown(worker.arg("--ignored").env(ENGINE_VARIABLE, &socket))
+        let mut stories = built.command("tests", "real_worker")?;
+        // One after the other: they share the one address at which the engine reaches a registry.
+        for tests in [&mut worker, stories.arg("--test-threads=1")] {
+            tests
+                .arg("--ignored")
+                .env(ENGINE_VARIABLE, &socket)
+                .env(REGISTRY_VARIABLE, REGISTRY)
+                .env(BINARIES_VARIABLE, target().join("debug"));
+            program::shown(tests)?;
+        }
+        Ok(())
     });
     let id = Pid::from_raw(i32::try_from(engine.id()).context("a process number")?);
     kill(id, Signal::SIGTERM).context("end the worker's engine")?;
     engine.wait().context("wait for the worker's engine")?;
+    anyhow::ensure!(
+        before == host_engine(),
+        "containers or networks of the host's own engine were touched"
+    );
     tested.with_context(|| {
         let words = std::fs::read_to_string(&log).unwrap_or_default();
         format!("the engine said:\n{}", program::tail(&words))
     })
+}
+
+/// Containers and networks of the host's own engine, where it has one.
+fn host_engine() -> Vec<String> {
+    let lists: [&[&str]; 2] = [
+        &["ps", "--all", "--quiet", "--no-trunc"],
+        &["network", "ls", "--no-trunc"],
+    ];
+    lists
+        .iter()
+        .filter_map(|arguments| program::quiet(Command::new("docker").args(*arguments)).ok())
+        .collect()
 }
 
 fn until_it_answers(socket: &std::path::Path) -> Result<()> {

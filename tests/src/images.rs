@@ -1,0 +1,170 @@
+//! Small images for stories with a real engine, and the registry that holds them: one static program,
+//! compiled here, alone in its file system.
+
+use anyhow::{Context as _, bail, ensure};
+use contract::digest::Digest;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A registry answers within this, also one that starts.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A registry at the one address that the engine reaches; it lets everybody do everything.
+pub struct Registry {
+    /// `127.0.0.1:<port>`.
+    pub address: String,
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+/// An image as a story wants it.
+#[derive(Default)]
+pub struct Wish<'a> {
+    /// Where the program lies: `/steps`.
+    pub program: &'a str,
+    /// VOLUME.
+    pub volumes: &'a [&'a str],
+    /// ONBUILD.
+    pub on_build: &'a [&'a str],
+    /// Makes this image another one than all others.
+    pub only_here: &'a str,
+}
+
+impl Registry {
+    /// Starts it and compiles the program.
+    pub async fn start(address: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let text = format!(
+            "version: 0.1\nlog: {{ level: warn }}\n\
+             storage:\n  filesystem: {{ rootdirectory: \"{}/data\" }}\n\
+             http: {{ addr: \"{address}\", secret: \"one\" }}\n",
+            folder.path().display()
+        );
+        let file = folder.path().join("registry.yml");
+        std::fs::write(&file, text)?;
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start docker-registry")?;
+        let this = Self {
+            address: address.to_owned(),
+            child,
+            folder,
+        };
+        let until = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(address).is_err() {
+            ensure!(Instant::now() < until, "the registry does not answer");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        compile(&this.program())?;
+        Ok(this)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> anyhow::Result<nix::unistd::Pid> {
+        Ok(nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+
+    /// Makes an image and pushes it; `<registry>/<name>@<digest>`.
+    pub async fn push(&self, name: &str, wish: &Wish<'_>) -> anyhow::Result<String> {
+        let layer = layer(&self.program(), wish)?;
+        let volumes: serde_json::Map<_, _> = wish
+            .volumes
+            .iter()
+            .map(|path| ((*path).to_owned(), json!({})))
+            .collect();
+        let config = json!({
+            "architecture": "amd64", "os": "linux",
+            "config": {
+                "Env": [format!("ONLY_HERE={}", wish.only_here)],
+                "Volumes": volumes, "OnBuild": wish.on_build,
+            },
+            "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer)] },
+        });
+        let config = config.to_string().into_bytes();
+        let described = |media_type: &str, bytes: &[u8]| json!({ "mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len() });
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": described(CONFIG, &config), "layers": [described(LAYER, &layer)],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let digest = Digest::of(&manifest);
+        for blob in [layer, config] {
+            self.put_blob(name, blob).await?;
+        }
+        let url = format!("http://{}/v2/{name}/manifests/{digest}", self.address);
+        let http = client()?;
+        let request = http.put(url).header("content-type", MANIFEST);
+        let response = request.body(manifest).send().await?;
+        ensure!(response.status() == 201, "put manifest: {response:?}");
+        Ok(format!("{}/{name}@{digest}", self.address))
+    }
+
+    async fn put_blob(&self, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let http = client()?;
+        let url = format!("http://{}/v2/{name}/blobs/uploads/", self.address);
+        let begun = http.post(url).send().await?;
+        let at = begun.headers().get("location").context("an upload")?;
+        let at = format!("{}&digest={}", at.to_str()?, Digest::of(&bytes));
+        let response = http.put(at).body(bytes).send().await?;
+        ensure!(response.status() == 201, "put blob: {response:?}");
+        Ok(())
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("steps")
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().timeout(PATIENCE).build()?)
+}
+
+fn compile(into: &Path) -> anyhow::Result<()> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/steps.rs");
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(compiler)
+        .args(["--edition", "2024", "-C", "target-feature=+crt-static"])
+        .args(["-C", "opt-level=1", "-C", "strip=symbols", "-o"])
+        .args([into, &source])
+        .output()
+        .context("start rustc")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+fn layer(program: &Path, wish: &Wish<'_>) -> anyhow::Result<Vec<u8>> {
+    let mut out = tar::Builder::new(Vec::new());
+    for folder in ["tmp", "work", "scratch", "data", "usr", "usr/bin"] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        out.append_data(&mut header, folder, std::io::empty())?;
+    }
+    let bytes = std::fs::read(program)?;
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o755);
+    header.set_size(bytes.len() as u64);
+    let path = wish.program.trim_start_matches('/');
+    out.append_data(&mut header, path, bytes.as_slice())?;
+    Ok(out.into_inner()?)
+}

@@ -1,0 +1,422 @@
+//! A whole yard of processes: `sallyport serve`, `sallyport-worker run` and the worker's own engine, each
+//! of which a story may kill.
+
+use crate::images::Registry;
+use crate::orchestrator::{Orchestrator, Push};
+use anyhow::{Context as _, bail, ensure};
+use bollard::Docker;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// No story waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Where the stories find what `cargo ci` built and started.
+pub struct Place {
+    engine: PathBuf,
+    binaries: PathBuf,
+    /// The address at which the engine reaches a registry; nobody listens there yet.
+    pub registry: String,
+}
+
+impl Place {
+    /// From the environment.
+    pub fn find() -> anyhow::Result<Self> {
+        let of = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+        Ok(Self {
+            engine: of("SALLYPORT_TEST_ENGINE")?.into(),
+            binaries: of("SALLYPORT_TEST_BINARIES")?.into(),
+            registry: of("SALLYPORT_TEST_REGISTRY")?,
+        })
+    }
+}
+
+/// One step as the database has it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct StepRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `finished`, …
+    pub state: String,
+    /// `passed`, `failed`, …
+    pub cause: Option<String>,
+    /// In words.
+    pub cause_detail: Option<String>,
+    /// Of its last lease.
+    pub fence: i64,
+}
+
+/// The processes, with a folder of their own.
+pub struct Yard {
+    folder: tempfile::TempDir,
+    binaries: PathBuf,
+    engine: PathBuf,
+    docker: Docker,
+    worker_name: String,
+    server: Option<Child>,
+    worker: Option<Child>,
+    pushes: Vec<Push>,
+}
+
+impl Yard {
+    /// Makes an instance with the project `shop`, commits these pipelines one after the other, enrols a
+    /// worker, and starts server and worker. The commits are told by [`Yard::push`].
+    pub async fn start(
+        place: &Place,
+        registry: &Registry,
+        worker_name: &str,
+        pipelines: &[String],
+        tools: &str,
+    ) -> anyhow::Result<Self> {
+        let orchestrator = Orchestrator::start().await?;
+        let pushes = pipelines
+            .iter()
+            .map(|pipeline| orchestrator.commit(pipeline))
+            .collect::<anyhow::Result<_>>()?;
+        let docker = Docker::connect_with_unix(
+            &place.engine.display().to_string(),
+            60,
+            bollard::API_DEFAULT_VERSION,
+        )?;
+        let docker = docker.negotiate_version().await?;
+        let mut this = Self {
+            folder: tempfile::tempdir()?,
+            binaries: place.binaries.clone(),
+            engine: place.engine.clone(),
+            docker,
+            worker_name: worker_name.to_owned(),
+            server: None,
+            worker: None,
+            pushes,
+        };
+        this.configure(&orchestrator.entrance())?;
+        let token = orchestrator.enrolment_token().await?;
+        std::fs::write(this.folder.path().join("token"), token)?;
+        let mut enrol = this.worker_command("enrol");
+        let status = tokio::task::spawn_blocking(move || enrol.status());
+        ensure!(status.await??.success(), "the worker is not enrolled");
+        this.move_in(orchestrator, &registry.address, tools).await?;
+        this.start_server()?;
+        this.start_worker()?;
+        Ok(this)
+    }
+
+    /// The worker's own file.
+    fn configure(&self, entrance: &str) -> anyhow::Result<()> {
+        let text = format!(
+            "[worker]\nname = \"{}\"\ndata-dir = \"{}/worker\"\nslots = 4\n\
+             [orchestrator]\nurl = \"{entrance}\"\n[engine]\nsocket = \"{}\"\n",
+            self.worker_name,
+            self.folder.path().display(),
+            self.engine.display()
+        );
+        Ok(std::fs::write(
+            self.folder.path().join("worker.toml"),
+            text,
+        )?)
+    }
+
+    /// Takes over what the orchestrator of the other stories made, and gives it a registry that exists
+    /// and an entrance that stays.
+    async fn move_in(
+        &self,
+        orchestrator: Orchestrator,
+        registry: &str,
+        tools: &str,
+    ) -> anyhow::Result<()> {
+        let data_dir = orchestrator.data_dir();
+        let from = data_dir.parent().context("a folder")?;
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(from.join("."))
+            .arg(self.folder.path())
+            .status()?;
+        ensure!(copied.success(), "cp: {copied}");
+        let (from, to) = (
+            from.display().to_string(),
+            self.folder.path().display().to_string(),
+        );
+        orchestrator.stop().await;
+        let entrance = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        self.configure(&format!("https://{entrance}"))?;
+        let path = self.folder.path().join("sallyport.toml");
+        let text = std::fs::read_to_string(&path)?
+            .replace(&from, &to)
+            .replace(
+                "[worker]\nlisten = \"127.0.0.1:0\"",
+                &format!("[worker]\nlisten = \"{entrance}\""),
+            )
+            .replace(
+                "name = \"registry.example\"",
+                &format!("name = \"{registry}\"\nplain-http = true"),
+            );
+        std::fs::write(&path, format!("{text}{tools}"))?;
+        let options = SqliteConnectOptions::new().filename(self.database());
+        let mut conn = options.connect().await?;
+        for (old, new) in [(from.as_str(), to.as_str()), ("registry.example", registry)] {
+            sqlx::query(
+                "UPDATE project_settings
+                 SET document = CAST(replace(CAST(document AS TEXT), $1, $2) AS BLOB)",
+            )
+            .bind(old)
+            .bind(new)
+            .execute(&mut conn)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the next commit until it is taken.
+    pub async fn push(&self, number: usize) -> anyhow::Result<()> {
+        let push = &self.pushes[number];
+        self.until("the delivery is taken", async || {
+            Ok(push.send().await.unwrap_or(false).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts the server.
+    pub fn start_server(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(self.binaries.join("sallyport"));
+        command
+            .arg("--config")
+            .arg(self.folder.path().join("sallyport.toml"))
+            .arg("serve");
+        self.server = Some(self.started(command, "server.log")?);
+        Ok(())
+    }
+
+    /// Starts the worker.
+    pub fn start_worker(&mut self) -> anyhow::Result<()> {
+        let command = self.worker_command("run");
+        self.worker = Some(self.started(command, "worker.log")?);
+        Ok(())
+    }
+
+    /// Ends the server as SIGKILL does.
+    pub fn kill_server(&mut self) -> anyhow::Result<()> {
+        ended(self.server.take())
+    }
+
+    /// Ends the worker as SIGKILL does.
+    pub fn kill_worker(&mut self) -> anyhow::Result<()> {
+        ended(self.worker.take())
+    }
+
+    /// Stops the server's process, or lets it go on.
+    pub fn server(&self, signal: Signal) -> anyhow::Result<()> {
+        let server = self.server.as_ref().context("a server")?;
+        Ok(kill(Pid::from_raw(i32::try_from(server.id())?), signal)?)
+    }
+
+    /// Asks the worker to stop and waits until it has.
+    pub async fn stop_worker(&mut self) -> anyhow::Result<()> {
+        let mut worker = self.worker.take().context("a worker")?;
+        kill(Pid::from_raw(i32::try_from(worker.id())?), Signal::SIGTERM)?;
+        let status = tokio::task::spawn_blocking(move || worker.wait()).await??;
+        ensure!(status.success(), "{status}: {}", self.words("worker.log"));
+        Ok(())
+    }
+
+    /// Waits until a run has ended; its cause.
+    pub async fn ended(&self, run: i64) -> anyhow::Result<String> {
+        self.until("the run ends", async || {
+            let state: Option<(String, Option<String>, Option<String>)> =
+                sqlx::query_as("SELECT state, cause, cause_detail FROM run WHERE number = $1")
+                    .bind(run)
+                    .fetch_optional(&mut self.database_reader().await?)
+                    .await?;
+            Ok(match state {
+                Some((state, cause, detail)) if state != "waiting" && state != "running" => Some(
+                    format!("{} {}", cause.unwrap_or(state), detail.unwrap_or_default()),
+                ),
+                Some(_) | None => None,
+            })
+        })
+        .await
+    }
+
+    /// A step of a run.
+    pub async fn step(&self, run: i64, name: &str) -> anyhow::Result<StepRow> {
+        let row: Option<StepRow> = sqlx::query_as(
+            "SELECT s.id, s.name, s.state, s.cause, s.cause_detail, s.fence
+             FROM step s JOIN run r ON r.id = s.run_id WHERE r.number = $1 AND s.name = $2",
+        )
+        .bind(run)
+        .bind(name)
+        .fetch_optional(&mut self.database_reader().await?)
+        .await?;
+        row.with_context(|| format!("no step {name}"))
+    }
+
+    /// Why each lease of a step ended, in their order.
+    pub async fn leases(&self, step: &str) -> anyhow::Result<Vec<String>> {
+        let rows: Vec<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT l.cause, l.cause_detail FROM lease l JOIN step s ON s.id = l.step_id
+             WHERE s.name = $1 ORDER BY l.fence",
+        )
+        .bind(step)
+        .fetch_all(&mut self.database_reader().await?)
+        .await?;
+        let text = |(cause, detail): (Option<String>, Option<String>)| {
+            let words = [cause.unwrap_or_default(), detail.unwrap_or_default()];
+            words.join(" ").trim_end().to_owned()
+        };
+        Ok(rows.into_iter().map(text).collect())
+    }
+
+    /// What a worker says that it does with a step.
+    pub async fn phase(&self, step: &str) -> anyhow::Result<Option<String>> {
+        let row: Option<(Option<String>,)> =
+            sqlx::query_as("SELECT phase FROM step WHERE name = $1 AND state = 'leased'")
+                .bind(step)
+                .fetch_optional(&mut self.database_reader().await?)
+                .await?;
+        Ok(row.and_then(|(phase,)| phase))
+    }
+
+    /// The log of a step's last lease, and what was not kept of it.
+    pub async fn log(&self, step: &StepRow) -> anyhow::Result<(Vec<u8>, i64)> {
+        let folder = self.folder.path().join("data/logs").join(&step.id);
+        let folder = folder.join(step.fence.to_string());
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .with_context(|| format!("read {}", folder.display()))?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<anyhow::Result<_>>()?;
+        files.sort();
+        let mut log = Vec::new();
+        for file in files {
+            log.extend(std::fs::read(file)?);
+        }
+        let dropped: Option<(i64,)> = sqlx::query_as(
+            "SELECT log_dropped_bytes FROM report WHERE step_id = $1 AND fence = $2",
+        )
+        .bind(&step.id)
+        .bind(step.fence)
+        .fetch_optional(&mut self.database_reader().await?)
+        .await?;
+        Ok((log, dropped.map_or(0, |(bytes,)| bytes)))
+    }
+
+    /// How many containers of this worker there are: all, and those that run.
+    pub async fn containers(&self) -> anyhow::Result<(usize, usize)> {
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&self.own())
+            .build();
+        let found = self.docker.list_containers(Some(options)).await?;
+        let running = found.iter().filter(|container| {
+            container.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING)
+        });
+        Ok((found.len(), running.count()))
+    }
+
+    /// Fails when anything of this worker is left in the engine.
+    pub async fn nothing_is_left(&self) -> anyhow::Result<()> {
+        let (containers, _) = self.containers().await?;
+        let options = ListVolumesOptionsBuilder::default()
+            .filters(&self.own())
+            .build();
+        let volumes = self.docker.list_volumes(Some(options)).await?;
+        let volumes = volumes.volumes.unwrap_or_default().len();
+        ensure!(
+            (containers, volumes) == (0, 0),
+            "{containers} containers and {volumes} volumes are left"
+        );
+        Ok(())
+    }
+
+    /// Looks again and again until there is an answer.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        look: impl AsyncFn() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(seen) = look().await? {
+                return Ok(seen);
+            }
+            if Instant::now() > until {
+                bail!(
+                    "{what}: not in time\n{}\n{}",
+                    self.words("server.log"),
+                    self.words("worker.log")
+                );
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn own(&self) -> HashMap<String, Vec<String>> {
+        let label = format!("dev.sallyport.worker={}", self.worker_name);
+        HashMap::from([("label".to_owned(), vec![label])])
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("data/sallyport.db")
+    }
+
+    async fn database_reader(&self) -> anyhow::Result<sqlx::SqliteConnection> {
+        let options = SqliteConnectOptions::new().filename(self.database());
+        Ok(options.read_only(true).connect().await?)
+    }
+
+    fn worker_command(&self, verb: &str) -> Command {
+        let mut command = Command::new(self.binaries.join("sallyport-worker"));
+        command
+            .arg(verb)
+            .arg("--config")
+            .arg(self.folder.path().join("worker.toml"));
+        if verb == "enrol" {
+            command
+                .arg("--token-file")
+                .arg(self.folder.path().join("token"));
+        }
+        command
+    }
+
+    fn started(&self, mut command: Command, log: &str) -> anyhow::Result<Child> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(log))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        command.spawn().context("start a process")
+    }
+
+    /// The last that a process said.
+    fn words(&self, log: &str) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join(log)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        // A story that failed in the middle leaves no process behind.
+        drop(ended(self.worker.take()));
+        drop(ended(self.server.take()));
+    }
+}
+
+fn ended(child: Option<Child>) -> anyhow::Result<()> {
+    let mut child = child.context("a process")?;
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
