@@ -67,11 +67,10 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
     let registry = Registry::start(&place.registry).await.unwrap();
     let image = registry.push("base/steps", &STEPS).await.unwrap();
     // An engine that is kept has every other image already.
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
+    let unique = tempfile::tempdir().unwrap();
+    let unique = unique.path().display().to_string();
     let new = Wish {
-        only_here: &now.as_nanos().to_string(),
+        only_here: &unique,
         ..STEPS
     };
     let new = registry.push("base/new", &new).await.unwrap();
