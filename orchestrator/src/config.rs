@@ -5,6 +5,7 @@ mod read;
 
 pub use read::{ConfigError, Fault, Origins, Place, read};
 
+use crate::network::Network;
 use contract::image::ImageRef;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -57,6 +58,10 @@ pub struct Server {
     /// Whether `/metrics` is at this entrance too, for who may see everything.
     #[serde(default)]
     pub metrics: bool,
+    /// Proxies of ours, as addresses or networks (`["10.0.0.0/8"]`): whom they name in
+    /// `X-Forwarded-For` is who asks. From anybody else the header is not believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Network>,
 }
 
 fn hook_bytes_max() -> usize {
@@ -251,6 +256,9 @@ impl Config {
                 "wanted 1024 to 26214400 bytes (25 MiB)",
             );
         }
+        if let Some(problem) = wrong_proxy(&self.server.trusted_proxies) {
+            wrong("server", "trusted-proxies", &problem);
+        }
         if self.database.url.is_some() && self.database.url_file.is_some() {
             wrong("database", "url", "give `url` or `url-file`, not both");
         }
@@ -274,6 +282,17 @@ impl MasterKey {
             problem: "give exactly one of `file`, `command`, `env`".to_owned(),
         })
     }
+}
+
+/// A network of proxies that holds everybody would let each sender claim any address.
+fn wrong_proxy(proxies: &[Network]) -> Option<String> {
+    let all = ["0.0.0.0/0", "::/0"].map(Network::parse);
+    let network = proxies
+        .iter()
+        .find(|network| all.contains(&Ok(**network)))?;
+    Some(format!(
+        "{network} is everybody: each sender could claim any address; name your proxies' own addresses, like `[\"10.0.0.0/8\"]`"
+    ))
 }
 
 #[cfg(test)]
@@ -455,6 +474,36 @@ file = "/etc/sallyport/master.key"
             said.starts_with("cannot read /nowhere/sallyport.toml: "),
             "{said}"
         );
+    }
+
+    #[test]
+    fn proxies_are_networks_and_never_everybody() {
+        let with = |value: &str| {
+            let text = GOOD.replace("[worker]", &format!("trusted-proxies = {value}\n[worker]"));
+            read_text(&text, &[], &[])
+        };
+        let config = with(r#"["10.0.0.0/8", "::1"]"#).unwrap();
+        assert_eq!(config.server.trusted_proxies.len(), 2);
+        assert!(
+            read_text(GOOD, &[], &[])
+                .unwrap()
+                .server
+                .trusted_proxies
+                .is_empty()
+        );
+        let error = with(r#"["ten"]"#).unwrap_err().to_string();
+        assert!(
+            error.contains("\"ten\" is no address and no network"),
+            "{error}"
+        );
+        let error = with(r#"["0.0.0.0/0"]"#).unwrap_err().to_string();
+        assert!(
+            error.contains("[server] trusted-proxies: 0.0.0.0/0 is everybody"),
+            "{error}"
+        );
+        let over = [("SALLYPORT__SERVER__TRUSTED_PROXIES", r#"["10.1.0.0/16"]"#)];
+        let config = read_text(GOOD, &over, &[]).unwrap();
+        assert_eq!(config.server.trusted_proxies[0].to_string(), "10.1.0.0/16");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 // Machinery: knows no room.
 pub mod clock;
 pub mod id;
+pub mod network;
 pub mod ground;
 pub mod kill;
 pub mod db;
@@ -37,6 +38,9 @@ pub mod finding;
 pub mod attestation;
 pub mod gate;
 pub mod promotion;
+
+// Reads across the stages, for people.
+pub mod history;
 
 // The whole.
 pub mod app;

@@ -97,6 +97,26 @@ impl Orchestrator {
         Ok(this)
     }
 
+    /// An instance that answers pages and hooks, and whose stages stand still: what is there stays as a
+    /// story wrote it.
+    pub async fn still() -> anyhow::Result<Self> {
+        let folder = Arc::new(tempfile::tempdir()?);
+        let config = config(folder.path(), free_port()?, 0)?;
+        init(&config).await?;
+        make_repository(&folder.path().join("shop.git"))?;
+        let app = App::open(config).await?;
+        http::serve::public(&app).await?;
+        let mut this = Self {
+            entrance: app.config.worker.listen,
+            app,
+            folder,
+            hook: String::new(),
+        };
+        this.make_project().await?;
+        this.hook = this.add_hook().await?;
+        Ok(this)
+    }
+
     /// Stops it as SIGTERM would and starts it again on the same data and ports.
     pub async fn restart(self) -> anyhow::Result<Self> {
         let (folder, hook) = (Arc::clone(&self.folder), self.hook.clone());

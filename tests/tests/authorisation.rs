@@ -65,6 +65,7 @@ GET  /projects/{project}/runs/{number}                                        30
 GET  /projects/{project}/runs/{number}/steps/{step}                           303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}/events                    303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}/log                       303 404 200 200 200 200 -
+GET  /projects/{project}/findings                                             303 404 200 200 200 200 -
 GET  /projects/{project}/environments                                         303 404 200 200 200 200 -
 POST /projects/{project}/environments/{environment}                           303 404 404 404 404 404 -
 GET  /promotions/{id}                                                         303 404 200 200 200 200 -
@@ -72,8 +73,9 @@ POST /promotions/{id}                                                         30
 GET  /approvals                                                               303 200 200 200 200 200 -
 GET  /deliveries                                                              303 200 200 200 200 200 -
 GET  /deliveries/{id}                                                         303 404 200 200 200 200 -
+POST /deliveries/{id}/payload                                                 303 404 403 403 200 200 -
 GET  /log-entries                                                             303 404 404 404 200 200 -
-GET  /workers                                                                 303 200 200 200 200 200 -
+GET  /workers                                                                 303 404 200 200 200 200 -
 POST /sign-out                                                                303 303 303 303 303 303 -
 ";
 
@@ -267,6 +269,7 @@ impl House {
                 ("evidence", &format!("sha256:{}", "0".repeat(64))),
             ]),
             "/sign-in" => form(&[("name", caller), ("password", "not it")]),
+            "/deliveries/{id}/payload" => form(&[("csrf", csrf)]),
             "/sign-out" => form(&[("csrf", csrf)]),
             _ => Body::Bytes(Vec::new()),
         }

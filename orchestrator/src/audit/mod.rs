@@ -10,4 +10,4 @@ mod entry;
 mod store;
 
 pub use entry::{AuditId, ENTRY_BYTES_MAX, Record};
-pub use store::{Row, append, append_as, by_subject, newest};
+pub use store::{Row, Wanted, append, append_as, by_subject, newest};

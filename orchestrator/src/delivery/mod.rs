@@ -10,6 +10,7 @@ mod event;
 mod fold;
 mod hook;
 mod intake;
+mod payload;
 mod provider;
 mod receive;
 mod reconcile;
@@ -23,6 +24,7 @@ mod stories;
 pub use event::{GitBody, GitRef, Push, REFS_MAX, RefChange, Understood, understand};
 pub use hook::{AddHook, AddedHook, add_hook};
 pub use intake::Intake;
+pub use payload::payload;
 pub use provider::{key_of_git, sign_git};
 pub use receive::receive;
 pub use reconcile::{flush, pass};
@@ -32,6 +34,6 @@ pub use state::{
     DeliveryError, DeliveryId, HookId, InvalidSecret, Provider, Received, RefusalId, RefusalReason,
 };
 pub use store::{
-    BodyAt, DeliveryRow, HistoryRow, HookRow, RefusalRow, body, consume, delivery, history,
-    hook_row, hooks_of_project, refusal,
+    BodyAt, DeliveryRow, HookRow, RefusalRow, body, consume, delivery, hook_row, hooks_of_project,
+    refusal,
 };

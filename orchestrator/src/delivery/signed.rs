@@ -4,6 +4,7 @@ use super::hook::Hook;
 use super::intake::Intake;
 use super::provider::{self, Claims, KEYS_MAX};
 use super::state::{Provider, RefusalReason};
+use crate::network::mapped;
 use bytes::Bytes;
 use contract::digest::Digest;
 use http::{HeaderMap, HeaderName, header};
@@ -149,14 +150,6 @@ fn secret_of(
     secret
         .map(|secret| secret.id.clone())
         .ok_or(RefusalReason::SignatureWrong)
-}
-
-/// Every address as IPv6, so that it is 16 bytes and a network is a range.
-fn mapped(address: IpAddr) -> Ipv6Addr {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    }
 }
 
 /// The headers as JSON `[[name, value], …]`, without credentials, up to a limit.

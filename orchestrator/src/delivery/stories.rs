@@ -315,21 +315,3 @@ crate::store_tests! {
         assert!(matches!(send("the next secret of theirs", "d").await, Got::Received(Received::Accepted { .. })));
     }
 }
-
-crate::store_tests! {
-    fn the_history_shows_what_was_accepted_and_what_was_refused(db: Db) {
-        let house = House::on(db).await;
-        let body = br#"{"ref":"refs/heads/main"}"#;
-        house.github_sends("one", body).await;
-        house.clock.advance(Duration::from_secs(1));
-        house.request(house.github.as_str(), github_headers("another secret of 24 bytes", "two", body), body).await;
-        house.clock.advance(Duration::from_secs(1));
-        let mut conn = house.intake.ground().db.reader().await.unwrap();
-        let rows = history(&mut conn, At(i64::MAX), 10).await.unwrap();
-        let shown: Vec<(&str, &str)> =
-            rows.iter().map(|row| (row.outcome.as_str(), row.reason.as_str())).collect();
-        assert_eq!(shown, [("refused", RefusalReason::SignatureWrong.as_str()), ("accepted", "waiting")]);
-        let older = history(&mut conn, At(rows[0].at), 10).await.unwrap();
-        assert_eq!(older.len(), 1);
-    }
-}

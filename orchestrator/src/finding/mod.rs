@@ -26,7 +26,7 @@ pub use fingerprint::Fingerprint;
 mod tests;
 
 pub use answer::StoredVerdicts;
-pub use open::{Known, TestTotals, open_for_release};
+pub use open::{Known, TestTotals, Unchecked, open_for_release, unchecked_in_run};
 pub use reconcile::pass;
 pub use state::{Finding, Location, PackageAt, Severity};
 pub use store::{

@@ -60,6 +60,43 @@ impl Known {
     }
 }
 
+/// What nothing could judge in a run's images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unchecked {
+    /// Packages that could not be judged.
+    pub packages: Vec<NotChecked>,
+    /// Images without a bill of materials.
+    pub unscanned: Vec<String>,
+    /// How many packages were looked at, the ones that could not be judged among them.
+    pub looked_at: usize,
+    /// All advisories that there are, by ecosystem.
+    pub sources: Vec<Source>,
+}
+
+/// What nothing could judge in a run's images, for pages: the same question as a gate's, also for a
+/// run that made no release.
+pub async fn unchecked_in_run(conn: &mut Conn, run_id: &str) -> Result<Unchecked, Error> {
+    let sources = advisory::sources(conn).await?;
+    let covered = Advisories::covering(sources.iter().map(|source| source.ecosystem.clone()));
+    let mut unchecked = Unchecked {
+        sources,
+        ..Unchecked::default()
+    };
+    for image in store::images_of_run(conn, run_id).await? {
+        if image.sbom.is_none() {
+            unchecked.unscanned.push(image.name);
+            continue;
+        }
+        let packages = store::packages(conn, &image.image_id).await?;
+        unchecked.looked_at += packages.len();
+        let Judged { not_checked, .. } = advisory::judge(&packages, &covered);
+        unchecked.packages.extend(not_checked);
+    }
+    unchecked.packages.sort();
+    unchecked.packages.dedup();
+    Ok(unchecked)
+}
+
 /// What is known against a release; none when there is no such release.
 pub async fn open_for_release(conn: &mut Conn, release_id: &str) -> Result<Option<Known>, Error> {
     let Some(run_id) = store::run_of_release(conn, release_id).await? else {

@@ -617,6 +617,22 @@ pub(super) async fn images_of_release(
     )
 }
 
+/// The images of a run; what lost leases made does not count.
+pub(super) async fn images_of_run(
+    conn: &mut Conn,
+    run_id: &str,
+) -> Result<Vec<ReleaseImageRow>, Error> {
+    crate::fetch_all!(
+        conn,
+        ReleaseImageRow,
+        "SELECT i.id AS image_id, i.name, b.digest AS sbom, b.advisories FROM image i
+             JOIN step s ON s.id = i.step_id AND s.fence = i.fence
+             LEFT JOIN sbom b ON b.image_id = i.id
+         WHERE i.run_id = $1 ORDER BY i.name",
+        run_id
+    )
+}
+
 /// The run that a release came from.
 pub(super) async fn run_of_release(
     conn: &mut Conn,

@@ -23,6 +23,7 @@ pub use evaluate::evaluate;
 pub use evidence_of::gather;
 pub use passed::{GatePassed, Pass, pass};
 pub use seats::{Candidate, Commits, Exclusion, Seats};
+pub use seats_of::seats_now;
 pub use state::{
     Condition, ConditionKind, ConditionState, Evidence, GateError, Holding, Judgement, Placement,
     Requester, Subject,

@@ -26,6 +26,16 @@ impl Involved {
     }
 }
 
+/// Who may answer, and how many have to: a part of the evidence by itself.
+pub async fn seats_now(conn: &mut Conn, subject: &Subject) -> Result<Seats, GateError> {
+    let run = store::run_facts(conn, &subject.release.run_id).await?;
+    let run = run.ok_or_else(|| GateError::Missing {
+        what: "the run",
+        promotion_id: subject.promotion_id.clone(),
+    })?;
+    seats(conn, subject, &run).await
+}
+
 /// The seats as they stand now.
 pub(super) async fn seats(
     conn: &mut Conn,

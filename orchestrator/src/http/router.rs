@@ -158,6 +158,7 @@ fn people() -> Router<Arc<App>> {
         .route("/approvals", get(pages::approvals))
         .route("/deliveries", get(pages::deliveries))
         .route("/deliveries/{id}", get(pages::delivery_page))
+        .route("/deliveries/{id}/payload", post(pages::payload))
         .route("/log-entries", get(pages::audit_entries))
         .route("/workers", get(pages::workers))
         .route("/projects/{project}", get(pages::project))
@@ -175,6 +176,7 @@ fn people() -> Router<Arc<App>> {
             "/projects/{project}/runs/{number}/steps/{step}/log",
             get(pages::raw),
         )
+        .route("/projects/{project}/findings", get(pages::findings))
         .route("/projects/{project}/environments", get(pages::environments))
         .route(
             "/projects/{project}/environments/{environment}",

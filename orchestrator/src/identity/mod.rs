@@ -18,7 +18,7 @@ mod token;
 
 pub use actor::{Actor, Minted, PersonId};
 pub use add::{AddOutcome, NewPerson, add, normal_address};
-pub use caller::Caller;
+pub use caller::{Caller, Reach};
 pub use password::Passwords;
 pub use role::{Grant, Permission, Role};
 pub use session::{COOKIE_BYTES, FRESH, Session, of_cookie, sign_out};

@@ -11,6 +11,7 @@
 mod advance;
 mod answer;
 mod apply;
+mod asks;
 mod authorise;
 mod reconcile;
 mod request;
@@ -21,11 +22,12 @@ mod stories;
 mod subject;
 
 pub use answer::{AnswerOutcome, Asked, answer};
+pub use asks::asking;
 pub use authorise::{judge, judge_in};
 pub use reconcile::pass;
 pub use request::{RequestOutcome, request};
 pub use state::{Hands, InvalidTransition, Promotion, PromotionError, PromotionId, PromotionState};
 pub use store::{
-    Placed, by_id, environment_history, in_environment, in_environments, of_project, open_by_state,
-    waiting_everywhere,
+    Placed, by_id, ended_in, environment_history, in_environment, in_environments, of_project,
+    open_by_state, waiting_everywhere,
 };

@@ -4,7 +4,7 @@ use super::state::{Promotion, PromotionId, PromotionState};
 use crate::clock::At;
 use crate::db::{Conn, Error};
 use crate::gate::{Holding, Requester};
-use crate::identity::{Actor, PersonId};
+use crate::identity::{Actor, PersonId, Reach};
 use crate::image::ReleaseId;
 use crate::metrics::metrics;
 use contract::name::Name;
@@ -170,6 +170,53 @@ pub(super) async fn in_states(
 /// Promotions of any project that wait for their gate, oldest first.
 pub async fn waiting_everywhere(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
     in_states(conn, "requested", "waiting", limit).await
+}
+
+/// Promotions of these projects that wait for their gate, oldest first.
+pub(super) async fn open_in(
+    conn: &mut Conn,
+    reach: &Reach,
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
+         FROM promotion WHERE state IN ('requested', 'waiting')
+           AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
+         ORDER BY requested_at, id LIMIT $2",
+        reach.sql(),
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
+
+/// Promotions of these projects that wait for nobody any more, newest request first, from before
+/// this (time, id).
+pub async fn ended_in(
+    conn: &mut Conn,
+    reach: &Reach,
+    (at, id): (i64, &str),
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
+                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
+                applied_at, ended_at, progress
+         FROM promotion WHERE state NOT IN ('requested', 'waiting')
+           AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
+           AND (requested_at, id) < ($2, $3)
+         ORDER BY requested_at DESC, id DESC LIMIT $4",
+        reach.sql(),
+        at,
+        id,
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
 }
 
 /// What one environment holds.

@@ -24,11 +24,6 @@ const WRITES: &[(&str, &str, &str)] = &[
 
 /// As above, for reading: facts of earlier rooms that a stage finds its work by.
 const READS: &[(&str, &str, &str)] = &[
-    (
-        "delivery",
-        "trigger",
-        "a list of deliveries shows what each started",
-    ),
     ("trigger", "delivery", "finds accepted deliveries that wait"),
     (
         "trigger",
@@ -101,6 +96,9 @@ const READS: &[(&str, &str, &str)] = &[
     ("promotion", "run", "names the run that a release is of"),
     ("promotion", "attestation", "what is copied along"),
 ];
+
+/// Rooms that read every table, and write none: lists for people go across the stages.
+const READERS: &[&str] = &["history"];
 
 /// A table that the DDL has and nobody owns yet.
 const WITHOUT_OWNER: &[(&str, &str)] = &[(
@@ -175,6 +173,9 @@ fn a_store_touches_the_tables_of_its_own_room() {
     let (mut writes_used, mut reads_used) = (BTreeSet::new(), BTreeSet::new());
     for ((room, table), writes) in &touched {
         if owners.get(table).is_some_and(|rooms| rooms.contains(room)) {
+            continue;
+        }
+        if READERS.contains(&room.as_str()) && !*writes {
             continue;
         }
         let listed =

@@ -1,14 +1,15 @@
 //! `POST /api/v1/users`, `GET /api/v1/users`, `POST /api/v1/users/{name}/tokens`.
 
 use crate::app::App;
-use crate::http::extract::ApiCaller;
+use crate::http::extract::{ApiCaller, client_address};
 use crate::http::problem::{Code, Problem};
 use crate::identity::{self, Actor, AddOutcome, Grant, NewPerson, Permission, PersonRow, Role};
 use axum::Json;
 use axum::extract::{Path, State};
 use contract::name::Name;
-use http::StatusCode;
+use http::{Extensions, HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -135,13 +136,16 @@ pub struct Token {
 pub async fn make_token(
     State(app): State<Arc<App>>,
     caller: Result<ApiCaller, Problem>,
+    (extensions, headers): (Extensions, HeaderMap),
     Path(name): Path<String>,
     Json(body): Json<MakeToken>,
 ) -> Result<(StatusCode, Json<Token>), Problem> {
     let failed = |error: crate::db::Error| Problem::internal(&error);
     let (person, actor) = match body.password {
         Some(password) => {
-            let person = proven(&app, &name, password).await?;
+            let proxies = &app.config.server.trusted_proxies;
+            let address = client_address(proxies, &extensions, &headers);
+            let person = proven(&app, address, &name, password).await?;
             let id = person.person_id().map_err(failed)?;
             let name = person.name;
             (id.clone(), Actor::Person { id, name })
@@ -167,19 +171,25 @@ pub async fn make_token(
 }
 
 /// The person, when the password is theirs; as slow to guess as at the sign-in page.
-async fn proven(app: &App, name: &str, password: Zeroizing<String>) -> Result<PersonRow, Problem> {
-    if !app.sign_ins.may_try(name, None, app.ground.now()) {
-        let detail = "too many failed tries for this name: wait five minutes";
+async fn proven(
+    app: &App,
+    address: Option<IpAddr>,
+    name: &str,
+    password: Zeroizing<String>,
+) -> Result<PersonRow, Problem> {
+    let now = app.ground.now();
+    if !app.sign_ins.may_try(name, address, now) {
+        let detail = "too many failed tries: wait some minutes";
         return Err(Problem::new(Code::TooManyTries, detail));
     }
     let found = identity::prove(&app.ground, &app.passwords, name, password).await;
     match found.map_err(|error| Problem::internal(&error))? {
         Some(person) => {
-            app.sign_ins.succeeded(name);
+            app.sign_ins.succeeded(name, address, now);
             Ok(person)
         }
         None => {
-            app.sign_ins.failed(name, None, app.ground.now());
+            app.sign_ins.failed(name, address, now);
             let detail = "name or password is wrong";
             Err(Problem::new(Code::WrongPassword, detail))
         }

@@ -1,13 +1,14 @@
 //! A request at a hook becomes a [`SignedBody`], or is refused, recorded and answered here.
 
+use super::client_address;
 use crate::app::App;
 use crate::delivery::{self, Intake, RefusalReason, Refused, Request, SignedBody};
 use crate::http::problem::{Code, Problem};
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts as _, Path};
+use axum::extract::{FromRequest, FromRequestParts as _, Path};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,9 @@ impl FromRequest<Arc<App>> for Signed {
         let (mut parts, body) = request.into_parts();
         let hook = Path::<String>::from_request_parts(&mut parts, app).await;
         let hook_id = hook.map(|Path(id)| id).unwrap_or_default();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let proxies = &app.config.server.trusted_proxies;
+        let address = client_address(proxies, &parts.extensions, &parts.headers);
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let read = read(body, &parts.headers, app.intake.body_bytes_max());
         let body = tokio::time::timeout(BODY_TIMEOUT, read)
             .await

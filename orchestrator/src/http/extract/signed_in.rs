@@ -3,10 +3,12 @@
 use crate::app::App;
 use crate::http::Problem;
 use crate::identity::{self, Permission, Session};
+use crate::promotion;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
+use http::Method;
 use http::request::Parts;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -17,6 +19,9 @@ pub struct SignedIn {
     pub session: Session,
     /// The cookie's value, to sign out.
     pub cookie: String,
+    /// How many promotions wait for their answer: every page says so. Only counted for pages that are
+    /// looked at, and for people who may answer any.
+    pub waiting: usize,
 }
 
 impl SignedIn {
@@ -65,10 +70,31 @@ impl FromRequestParts<Arc<App>> for SignedIn {
             .ok_or_else(sign_in)?;
         let found = identity::of_cookie(&app.ground, &cookie).await;
         match found.map_err(|error| NoSession::Problem(Problem::internal(&error)))? {
-            Some(session) => Ok(Self { session, cookie }),
+            Some(session) => {
+                let waiting = waiting(app, &session, &parts.method).await;
+                let waiting = waiting.map_err(NoSession::Problem)?;
+                Ok(Self {
+                    session,
+                    cookie,
+                    waiting,
+                })
+            }
             None => Err(sign_in()),
         }
     }
+}
+
+async fn waiting(app: &App, session: &Session, method: &Method) -> Result<usize, Problem> {
+    let caller = &session.caller;
+    let reach = caller.reach(Permission::Approve);
+    if reach.is_nowhere() || method != Method::GET {
+        return Ok(0);
+    }
+    let mut conn = app.ground.db.reader().await;
+    let conn = conn.as_mut().map_err(|error| Problem::internal(error))?;
+    let asking = promotion::asking(conn, caller.actor.person(), &reach, app.ground.now()).await;
+    let (mine, _) = asking.map_err(|error| Problem::internal(&error))?;
+    Ok(mine.len())
 }
 
 /// Percent-encodes all but what a path and query need to stay readable.

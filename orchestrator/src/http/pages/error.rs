@@ -16,6 +16,8 @@ pub enum PageError {
     NotPermitted(String),
     /// The form is not from this session, or not whole; in words.
     BadForm(String),
+    /// An address that names something unreadable; in words.
+    BadQuery(String),
     /// Something changed meanwhile; in words.
     Conflict(String),
     /// Our fault; it is in the log.
@@ -67,6 +69,13 @@ impl IntoResponse for PageError {
                 "bad-form",
                 "warn",
                 "This form cannot be used",
+                words.as_str(),
+            ),
+            Self::BadQuery(words) => (
+                StatusCode::BAD_REQUEST,
+                "bad-query",
+                "search",
+                "This address cannot be read",
                 words.as_str(),
             ),
             Self::Conflict(words) => (

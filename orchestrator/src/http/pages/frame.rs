@@ -4,6 +4,7 @@ use super::PageError;
 use crate::app::App;
 use crate::clock::At;
 use crate::http::extract::SignedIn;
+use crate::identity::Permission;
 use crate::project::{self, Project};
 use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -26,6 +27,8 @@ pub(super) enum Tab {
     Runs,
     /// Project: environments.
     Environments,
+    /// Project: findings.
+    Findings,
 }
 
 /// A page's surroundings.
@@ -40,21 +43,28 @@ pub(super) struct Frame {
     pub(super) host: String,
     /// The project, if the page is about one.
     pub(super) project: Option<String>,
-    /// Promotions that wait for somebody's yes.
-    pub(super) waiting: i64,
+    /// Promotions that wait for the reader's answer.
+    pub(super) waiting: usize,
+    /// Whether they may read the audit log: else the bar does not name it.
+    pub(super) sees_audit: bool,
+    /// Whether they may see anything at all.
+    pub(super) sees_anything: bool,
     tab: Tab,
 }
 
 impl Frame {
     /// The surroundings of a page of the server.
     pub(super) fn new(app: &App, signed_in: &SignedIn, tab: Tab, title: impl Into<String>) -> Self {
+        let caller = &signed_in.session.caller;
         Self {
             title: title.into(),
-            person: signed_in.session.caller.display_name.clone(),
+            person: caller.display_name.clone(),
             csrf: signed_in.session.csrf.clone(),
             host: app.config.public_host().to_owned(),
             project: None,
-            waiting: 0,
+            waiting: signed_in.waiting,
+            sees_audit: caller.may_everywhere(Permission::SeePayload),
+            sees_anything: !caller.reach(Permission::See).is_nowhere(),
             tab,
         }
     }

@@ -1,26 +1,170 @@
-//! `GET /`: what needs me, what runs, what failed.
+//! `GET /`: what needs the reader, what runs, what failed and why, what is where.
 
-use super::frame::visible_projects;
-use super::{Frame, PageError, Tab, page};
+use super::approvals::{Line, line};
+use super::frame::{now, visible_projects};
+use super::parts::duration;
+use super::{Frame, PageError, Status, Tab, When, page, words};
 use crate::app::App;
+use crate::clock::At;
+use crate::db::Conn;
+use crate::history::{self, EnvironmentRow, RunRow};
 use crate::http::extract::SignedIn;
+use crate::identity::Permission;
 use crate::project::Project;
+use crate::{project, promotion};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs of one card: what one takes in at a glance.
+const RUNS_MAX: i64 = 8;
+/// Promotions of the first card; the others stand on their own page.
+const NEEDS_MAX: usize = 8;
+/// Projects whose environments are drawn.
+const GLANCES_MAX: usize = 20;
+/// What failed before is history.
+const LATELY: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// The meter of a run's steps, in pixels.
+const METER: i64 = 96;
+
+struct RunLine {
+    title: String,
+    link: String,
+    sub: String,
+    status: Status,
+    when: When,
+    took: String,
+    /// How much of the meter is full.
+    fill: i64,
+}
+
+/// What one environment holds.
+struct Glance {
+    name: String,
+    run: Option<(i64, When)>,
+}
+
+struct Environments {
+    project: String,
+    lanes: Vec<Glance>,
+}
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Shown {
     frame: Frame,
+    needs: Vec<Line>,
+    needs_all: usize,
+    others: usize,
+    running: Vec<RunLine>,
+    failed: Vec<RunLine>,
     projects: Vec<Project>,
+    environments: Vec<Environments>,
+    meter: i64,
+    administers: bool,
 }
 
 /// The first page.
 pub async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Response, PageError> {
+    let now = now(&app);
+    let caller = &signed_in.session.caller;
+    let projects = visible_projects(&app, &signed_in).await?;
+    let reach = caller.reach(Permission::See);
+    let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+    let asking = promotion::asking(&mut conn, caller.actor.person(), &reach, now).await;
+    let (mine, others) = asking.map_err(PageError::log)?;
+    let mut needs = Vec::new();
+    for promotion in mine.iter().take(NEEDS_MAX) {
+        needs.push(line(&mut conn, promotion, now).await?);
+    }
+    let running = history::running(&mut conn, &reach, RUNS_MAX).await;
+    let running = running.map_err(PageError::log)?;
+    let failed = history::failed(&mut conn, &reach, now.minus(LATELY), RUNS_MAX).await;
+    let failed = failed.map_err(PageError::log)?;
+    let held = history::environments(&mut conn, &reach).await;
+    let held = held.map_err(PageError::log)?;
+    let mut environments = Vec::new();
+    for project in projects.iter().take(GLANCES_MAX) {
+        environments.extend(glance(&mut conn, project, &held, now).await?);
+    }
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Home, "Home"),
-        projects: visible_projects(&app, &signed_in).await?,
+        needs,
+        needs_all: mine.len(),
+        others: others.len(),
+        running: running.into_iter().map(|one| run_line(one, now)).collect(),
+        failed: failed.into_iter().map(|one| run_line(one, now)).collect(),
+        projects,
+        environments,
+        meter: METER,
+        administers: caller.may_everywhere(Permission::Administer),
     }))
+}
+
+/// A project's environments in the order of its settings; none where it has none.
+async fn glance(
+    conn: &mut Conn,
+    project: &Project,
+    held: &[EnvironmentRow],
+    now: At,
+) -> Result<Option<Environments>, PageError> {
+    let settings = project::current_settings(conn, project.id.as_str()).await;
+    let Some(version) = settings.map_err(PageError::log)? else {
+        return Ok(None);
+    };
+    let lane = |environment: &contract::settings::Environment| {
+        let name = environment.name.to_string();
+        let holds = held
+            .iter()
+            .find(|one| one.project_id == project.id.as_str() && one.environment == name);
+        let run = holds.map(|one| (one.run_number, When::micros(one.since_at, now)));
+        Glance { name, run }
+    };
+    let lanes: Vec<Glance> = version.settings.environments.iter().map(lane).collect();
+    Ok((!lanes.is_empty()).then(|| Environments {
+        project: project.name.to_string(),
+        lanes,
+    }))
+}
+
+fn run_line(run: RunRow, now: At) -> RunLine {
+    let status = words::stored_run(
+        &run.state,
+        run.cause.as_deref(),
+        run.cause_detail.as_deref(),
+    );
+    let name = format!("{} {}", run.project, run.number);
+    let by = format!(
+        "{name} on {}, {}",
+        super::runs::short_ref(&run.ref_name),
+        run.author_name
+    );
+    let sub = match (&run.step, run.finished_at) {
+        (_, Some(_)) => {
+            let why = run.cause_detail.as_deref();
+            let why = why.map_or_else(
+                || status.word.to_owned(),
+                |why| format!("{}: {why}", status.word),
+            );
+            format!("{why}. {by}")
+        }
+        (Some(step), None) => format!("{by}. Step {step}"),
+        (None, None) => by,
+    };
+    let from = run.started_at.unwrap_or(run.created_at);
+    RunLine {
+        title: if run.commit_title.is_empty() {
+            name
+        } else {
+            run.commit_title
+        },
+        link: format!("/projects/{}/runs/{}", run.project, run.number),
+        sub,
+        when: When::micros(run.finished_at.unwrap_or(run.created_at), now),
+        took: duration(At(from), At(run.finished_at.unwrap_or(now.0))),
+        fill: METER * run.steps_done / run.steps.max(1),
+        status,
+    }
 }

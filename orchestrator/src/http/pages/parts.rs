@@ -128,6 +128,11 @@ impl When {
     pub(super) fn micros(at: i64, now: At) -> Self {
         Self::new(At(at), now)
     }
+
+    /// The moment itself, in UTC.
+    pub(super) fn exact(&self) -> &str {
+        &self.exact
+    }
 }
 
 fn exact(at: At) -> String {

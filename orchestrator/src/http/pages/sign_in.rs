@@ -2,15 +2,14 @@
 
 use super::{PageError, frame};
 use crate::app::App;
-use crate::http::extract::{SignedIn, clear_cookie, session_cookie};
+use crate::http::extract::{SignedIn, clear_cookie, client_address, session_cookie};
 use crate::identity::{self, SignInOutcome};
 use askama::Template;
-use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::CookieJar;
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -34,6 +33,13 @@ pub struct Csrf {
     csrf: String,
 }
 
+impl Csrf {
+    /// The token.
+    pub(super) fn csrf(&self) -> &str {
+        &self.csrf
+    }
+}
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct Shown {
@@ -52,20 +58,21 @@ pub async fn sign_in_form(State(app): State<Arc<App>>, Query(query): Query<Back>
 pub async fn sign_in(
     State(app): State<Arc<App>>,
     extensions: Extensions,
+    headers: HeaderMap,
     jar: CookieJar,
     Form(form): Form<SignIn>,
 ) -> Result<Response, PageError> {
-    let address = address(&extensions);
+    let address = client_address(&app.config.server.trusted_proxies, &extensions, &headers);
     let now = app.ground.now();
     if !app.sign_ins.may_try(&form.name, address, now) {
-        let error = "Too many failed tries for this name or from this address. Wait five minutes.";
+        let error = "Too many failed tries. Wait some minutes, or sign in where you did before.";
         let shown = shown(&app, form.back, form.name, Some(error));
         return Ok(frame::plain(StatusCode::TOO_MANY_REQUESTS, &shown));
     }
     let outcome = identity::sign_in(&app.ground, &app.passwords, &form.name, form.password).await;
     match outcome.map_err(PageError::log)? {
         SignInOutcome::SignedIn(cookie) => {
-            app.sign_ins.succeeded(&form.name);
+            app.sign_ins.succeeded(&form.name, address, now);
             let cookie = session_cookie(app.config.is_https(), cookie.to_string());
             let to = local(form.back);
             Ok((jar.add(cookie), Redirect::to(&to)).into_response())
@@ -102,12 +109,6 @@ fn shown(app: &App, back: Option<String>, name: String, error: Option<&'static s
         name,
         error,
     }
-}
-
-/// Who is at the other end of the connection; none over a socket file.
-pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
-    let info = extensions.get::<ConnectInfo<SocketAddr>>();
-    info.map(|ConnectInfo(address)| address.ip())
 }
 
 /// Only a path of ours: nobody is sent elsewhere by a link to the sign-in page.
