@@ -111,12 +111,14 @@ impl App {
             mirrors: mirrors.clone(),
             instance_id: instance.id.clone(),
         };
-        let bells = Bells::default();
+        let (bells, tasks) = (Bells::default(), Tasks::default());
         let triggers = trigger::Hands {
             mirrors,
             blobs: blobs.clone(),
+            lanes: flow::lanes(&tasks, &[&bells.trigger, &bells.run]),
         };
         let runs = run::Hands {
+            lanes: flow::lanes(&tasks, &[&bells.run, &bells.step]),
             mirrors: triggers.mirrors.clone(),
             blobs: blobs.clone(),
             tools: config.tools.clone(),
@@ -141,7 +143,7 @@ impl App {
             sign_ins: Throttle::default(),
             bells,
             health: Health::default(),
-            tasks: Tasks::default(),
+            tasks,
             _lock: lock,
         }))
     }

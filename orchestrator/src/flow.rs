@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::blob::Blobs;
 use crate::ground::Ground;
-use crate::reconcile::{Bell, Gong, Progress, Stage};
+use crate::lifecycle::Tasks;
+use crate::reconcile::{Bell, Gong, Lanes, Progress, Stage};
 use crate::{attestation, delivery, finding, image, promotion, run, step, trigger};
 use futures::future::BoxFuture;
 use std::path::Path;
@@ -48,6 +49,15 @@ pub fn step_hands(
         instance_id: instance_id.to_owned(),
         up_since: ground.now(),
     }
+}
+
+/// A pass waits so long for its lanes; those of repositories that hang go on without it.
+const LANES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The lanes of a stage whose items ask repositories; `late` hear of those that a pass did not wait for.
+pub fn lanes(tasks: &Tasks, late: &[&Bell]) -> Lanes {
+    let late = late.iter().map(|bell| (*bell).clone()).collect();
+    Lanes::new(tasks, LANES_PATIENCE, late)
 }
 
 /// What `attestation` is given: it may sign, write beside images, read SBOMs.

@@ -11,6 +11,8 @@ pub const REFS_MAX: usize = 100;
 const REF_CHARS_MAX: usize = 512;
 /// The sender's name, as shown.
 const SENDER_CHARS_MAX: usize = 100;
+/// How GitHub's other content type begins, `application/x-www-form-urlencoded`.
+const FORM: &[u8] = b"payload=";
 
 /// What a delivery tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,49 @@ pub struct Push {
     pub refs: Vec<RefChange>,
     /// Who pushed, as the sender claims.
     pub sender: Option<String>,
+    /// Whose refs these are.
+    pub repository: Pushed,
+}
+
+/// The repository that a push is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// The one that our own hook lies in: its secret is no other repository's.
+    Own,
+    /// `owner/name` at a forge, where one secret may sign for many; none: the sender named none.
+    Named(Option<String>),
+}
+
+impl Push {
+    /// In words, why this push is not about the repository at `source`; none when it is. The host is not
+    /// compared: forges have several (`github.com`, `ssh.github.com`). A path of this server is a mirror
+    /// of something, and says nothing of its name.
+    pub fn other_than(&self, source: &str) -> Option<String> {
+        let (Pushed::Named(named), Some(wanted)) = (&self.repository, path_at_host(source)) else {
+            return None;
+        };
+        match named {
+            Some(named) if named.eq_ignore_ascii_case(wanted) => None,
+            Some(named) => Some(format!(
+                "the push is to {named}, the project's source is {wanted}"
+            )),
+            None => Some(format!(
+                "the push names no repository, the project's source is {wanted}"
+            )),
+        }
+    }
+}
+
+/// `owner/name` of an address at a host; none for a path.
+fn path_at_host(source: &str) -> Option<&str> {
+    let path = match source.split_once("://") {
+        Some(("file", _)) => return None,
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None if source.starts_with('/') => return None,
+        None => source.split_once(':')?.1,
+    };
+    let path = path.trim_matches('/');
+    Some(path.strip_suffix(".git").unwrap_or(path))
 }
 
 /// One ref before and after.
@@ -84,6 +129,12 @@ struct GithubPush {
     before: String,
     after: String,
     sender: Option<GithubUser>,
+    repository: Option<GithubRepository>,
+}
+
+#[derive(Deserialize)]
+struct GithubRepository {
+    full_name: String,
 }
 
 #[derive(Deserialize)]
@@ -107,11 +158,17 @@ pub fn understand(provider: Provider, event: &str, body: &[u8]) -> Understood {
 }
 
 fn github_push(body: &[u8]) -> Result<Option<Push>, String> {
+    if body.starts_with(FORM) {
+        return Err(
+            "the body is a form: set the webhook's content type to application/json".to_owned(),
+        );
+    }
     let push: GithubPush = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     let change = change(&push.ref_name, &push.before, &push.after)?;
     Ok(Some(Push {
         refs: vec![change],
         sender: push.sender.map(|user| shown(&user.login)),
+        repository: Pushed::Named(push.repository.map(|named| shown(&named.full_name))),
     }))
 }
 
@@ -135,14 +192,19 @@ fn git_push(body: &[u8]) -> Result<Option<Push>, String> {
     Ok(Some(Push {
         refs: refs.into_values().collect(),
         sender: body.pusher.as_deref().map(shown),
+        repository: Pushed::Own,
     }))
 }
 
+/// Whether a ref's name can be told: below `refs/`, not endless, nothing that a terminal obeys.
+pub fn is_ref_name(text: &str) -> bool {
+    text.starts_with("refs/")
+        && text.chars().count() <= REF_CHARS_MAX
+        && !text.chars().any(char::is_control)
+}
+
 fn change(ref_name: &str, before: &str, after: &str) -> Result<RefChange, String> {
-    let good = ref_name.starts_with("refs/")
-        && ref_name.chars().count() <= REF_CHARS_MAX
-        && !ref_name.chars().any(char::is_control);
-    if !good {
+    if !is_ref_name(ref_name) {
         return Err("a ref's name is not one of git's".to_owned());
     }
     let commit = |text: &str| {
@@ -207,6 +269,45 @@ mod tests {
         }
         let got = github("refs/heads/main", "HEAD", NEW);
         assert!(matches!(got, Understood::Broken { .. }), "{got:?}");
+    }
+
+    #[test]
+    fn a_push_is_about_the_projects_own_repository() {
+        let Understood::Push(push) = github("refs/heads/main", OLD, NEW) else {
+            panic!("not a push");
+        };
+        for own in [
+            "https://github.com/shop/shop.git",
+            "https://github.com/Shop/shop",
+            "ssh://git@ssh.github.com:443/shop/shop.git",
+            "git@github.com:shop/shop.git",
+            "/srv/mirrors/anything.git",
+            "file:///srv/mirrors/anything.git",
+        ] {
+            assert_eq!(push.other_than(own), None, "{own}");
+        }
+        assert_eq!(
+            push.other_than("https://github.com/acme/shop.git").unwrap(),
+            "the push is to shop/shop, the project's source is acme/shop"
+        );
+        let nameless = Push {
+            repository: Pushed::Named(None),
+            ..push
+        };
+        assert!(
+            nameless
+                .other_than("git@github.com:shop/shop.git")
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_form_is_told_how_to_become_json() {
+        let got = understand(Provider::Github, "push", b"payload=%7B%22ref%22%3A");
+        let Understood::Broken { problem } = got else {
+            panic!("{got:?}");
+        };
+        assert!(problem.contains("application/json"), "{problem}");
     }
 
     #[test]

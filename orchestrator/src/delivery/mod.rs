@@ -21,7 +21,9 @@ mod store;
 #[cfg(test)]
 mod stories;
 
-pub use event::{GitBody, GitRef, Push, REFS_MAX, RefChange, Understood, understand};
+pub use event::{
+    GitBody, GitRef, Push, Pushed, REFS_MAX, RefChange, Understood, is_ref_name, understand,
+};
 pub use hook::{AddHook, AddedHook, add_hook};
 pub use intake::Intake;
 pub use payload::payload;

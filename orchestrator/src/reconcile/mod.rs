@@ -7,8 +7,12 @@
 
 mod bell;
 mod health;
+mod lanes;
+mod patience;
 mod stage;
 
 pub use bell::{Bell, Gong};
 pub use health::Health;
+pub use lanes::{LANES_MAX, Lanes};
+pub use patience::{ATTEMPTS_MAX, next_attempt, problem};
 pub use stage::{Pass, Progress, Stage, run};

@@ -9,6 +9,7 @@ use crate::blob::Blobs;
 use crate::config::Tools;
 use crate::ground::Ground;
 use crate::project;
+use crate::reconcile::Lanes;
 use crate::source::{Archive, CommitInfo, FileAt, Mirrors};
 use contract::complaint::{Complaint, Complaints};
 use contract::digest::{CommitId, Digest};
@@ -27,6 +28,8 @@ pub struct Hands {
     pub blobs: Blobs,
     /// The instance's tool images.
     pub tools: Tools,
+    /// Projects are looked at side by side.
+    pub lanes: Lanes,
 }
 
 /// Everything that the run's row will hold.
@@ -47,6 +50,8 @@ pub(super) enum Planned {
         plan: Box<Plan>,
         source: Digest,
         source_bytes: u64,
+        /// What does not hinder, and somebody should know.
+        warnings: Vec<Complaint>,
     },
     /// The commit's own fault.
     Invalid(Vec<Complaint>),
@@ -96,11 +101,15 @@ async fn commit(
     settings: &Settings,
 ) -> Result<Option<CommitInfo>, Error> {
     let (mirrors, project) = (&hands.mirrors, &start.project_id);
-    if let Some(info) = mirrors.commit(project, &start.commit).await? {
-        return Ok(Some(info));
+    let mut info = mirrors.commit(project, &start.commit).await?;
+    if info.is_none() {
+        mirrors.fetch(project, &settings.git).await?;
+        info = mirrors.commit(project, &start.commit).await?;
     }
-    mirrors.fetch(project, &settings.git).await?;
-    Ok(mirrors.commit(project, &start.commit).await?)
+    if info.is_some() {
+        mirrors.keep(project, &start.commit).await?;
+    }
+    Ok(info)
 }
 
 async fn plan(
@@ -123,9 +132,9 @@ async fn plan(
         memory_bytes_max: Some(settings.memory_bytes),
     };
     let invalid = |complaints| Ok((Some(digest), Planned::Invalid(complaints)));
-    let pipeline = match language::check(path, &bytes, &context) {
-        Ok(pipeline) => pipeline,
-        Err(complaints) => return invalid(complaints),
+    let checked = language::check_all(path, &bytes, &context);
+    let (Some(pipeline), warnings) = (checked.value, checked.complaints.clone()) else {
+        return invalid(checked.complaints);
     };
     // `check` has seen that it is UTF-8.
     let text = String::from_utf8_lossy(&bytes);
@@ -165,6 +174,7 @@ async fn plan(
                     plan,
                     source,
                     source_bytes,
+                    warnings,
                 },
             ))
         }
@@ -247,6 +257,29 @@ fn one(path: &str, code: &str, message: &str) -> Vec<Complaint> {
     let mut complaints = Complaints::new(path, "");
     complaints.add(code, &(0..0), message, "", None);
     complaints.finish()
+}
+
+/// A run that ends before it begins: what it starts from could not be read, again and again.
+pub(super) async fn unreadable(
+    ground: &Ground,
+    start: &Start,
+    problem: &str,
+) -> Result<Gathered, Error> {
+    let current = {
+        let mut conn = ground.db.reader().await?;
+        project::current_settings(&mut conn, &start.project_id).await?
+    };
+    let (settings_version, pipeline_path) = current.map_or_else(
+        || (0, language::DEFAULT_PATH.to_owned()),
+        |current| (current.version, current.settings.pipeline),
+    );
+    Ok(Gathered {
+        info: nobody(),
+        settings_version,
+        pipeline_path,
+        pipeline_digest: None,
+        verdict: Planned::Refused(format!("it could not be prepared: {problem}")),
+    })
 }
 
 /// A commit that is gone says nothing of itself.

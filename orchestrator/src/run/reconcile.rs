@@ -1,6 +1,6 @@
 //! The pass: a run for each trigger that says start.
 
-use super::gather::{Gathered, Hands, Planned, gather};
+use super::gather::{Gathered, Hands, Planned, gather, unreadable};
 use super::state::{Error, RunId};
 use super::store::{self, NewRun, Outcome, Start};
 use crate::audit::{self, Record};
@@ -10,41 +10,87 @@ use crate::ground::Ground;
 use crate::id::IdSource;
 use crate::identity::Actor;
 use crate::metrics::metrics;
-use crate::reconcile::Progress;
+use crate::reconcile::{Progress, next_attempt, problem};
 use tracing::Instrument as _;
 
 /// Triggers of one pass; the rest is found by the next one.
-const BATCH: i64 = 50;
+const BATCH: i64 = 500;
+/// Of these, of one project.
+const PROJECT_BATCH: i64 = 50;
 
-/// One pass. `Moved` when a run was made.
+/// One pass over all projects at once. `Moved` when a run was made.
 pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
     let starts = {
         let mut conn = ground.db.reader().await?;
-        store::waiting_triggers(&mut conn, BATCH).await?
+        store::waiting_triggers(&mut conn, ground.now(), PROJECT_BATCH, BATCH).await?
     };
-    let mut progress = Progress::Idle;
-    for start in starts {
+    let starts = starts.into_iter();
+    let items = starts.map(|(start, tries)| (start.project_id.clone(), (start, tries)));
+    let given = (ground.clone(), hands.clone());
+    let tended = hands.lanes.work(items, move |(start, tries)| {
+        let (ground, hands) = given.clone();
         let span = tracing::info_span!("run", trigger.id = start.trigger_id);
-        let making = async {
-            let gathered = gather(ground, hands, &start).await?;
-            settle(ground, &start, gathered, None, &Actor::System).await
-        };
-        let made = making.instrument(span).await;
-        match made {
-            Ok(Some(_)) => progress = Progress::Moved,
-            Ok(None) => {}
-            // One bad item does not stop the others; it is tried again by the next pass.
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                tracing::error!(
-                    trigger.id = start.trigger_id,
-                    error = format!("{error:#}"),
-                    "no run could be made for a trigger"
-                );
-            }
-        }
-    }
-    Ok(progress)
+        async move { tend(&ground, &hands, &start, tries).await }.instrument(span)
+    });
+    Ok(tended.await)
+}
+
+/// One attempt to make a run; after the last one the run says why it could not be made.
+async fn tend(ground: &Ground, hands: &Hands, start: &Start, tries: i64) -> Progress {
+    let made = match gather(ground, hands, start).await {
+        Ok(gathered) => settle(ground, start, gathered, None, &Actor::System).await,
+        Err(error) => Err(error),
+    };
+    let error = match made {
+        Ok(Some(_)) => return Progress::Moved,
+        Ok(None) => return Progress::Idle,
+        Err(error) => error,
+    };
+    let (text, failed) = (problem(&error), tries + 1);
+    tracing::warn!(
+        trigger.id = start.trigger_id,
+        attempt = failed,
+        error = text,
+        "no run yet"
+    );
+    let noted = match next_attempt(failed, ground.now()) {
+        Some(next) => put_off(ground, start, failed, next, text).await,
+        None => give_up(ground, start, &text).await,
+    };
+    noted.unwrap_or_else(|error| {
+        // The database itself is away: the next pass finds the trigger as it is.
+        tracing::error!(
+            trigger.id = start.trigger_id,
+            error = problem(&error),
+            "not noted"
+        );
+        Progress::Idle
+    })
+}
+
+async fn put_off(
+    ground: &Ground,
+    start: &Start,
+    failed: i64,
+    next: At,
+    problem: String,
+) -> Result<Progress, Error> {
+    let id = start.trigger_id.clone();
+    ground
+        .db
+        .write("run.put-off", move |conn| {
+            Box::pin(async move {
+                store::put_off(conn, &id, failed, next, &problem).await?;
+                Ok(Progress::Idle)
+            })
+        })
+        .await
+}
+
+async fn give_up(ground: &Ground, start: &Start, problem: &str) -> Result<Progress, Error> {
+    let gathered = unreadable(ground, start, problem).await?;
+    let made = settle(ground, start, gathered, None, &Actor::System).await?;
+    Ok(made.map_or(Progress::Idle, |_| Progress::Moved))
 }
 
 /// Makes the run: number, row and the trigger's consumption in one transaction. None when another
@@ -74,7 +120,10 @@ pub(super) async fn settle(
             Box::pin(async move {
                 let attempt = match &again_of {
                     Some(_) => store::last_attempt(conn, &start.trigger_id).await? + 1,
-                    None if store::consume_trigger(conn, &start.trigger_id, now).await? => 1,
+                    None if store::consume_trigger(conn, &start.trigger_id, now).await? => {
+                        store::forget_retry(conn, &start.trigger_id).await?;
+                        1
+                    }
                     None => return Ok(None),
                 };
                 let made = Made {
@@ -112,10 +161,17 @@ async fn insert(
             Planned::Good {
                 source,
                 source_bytes,
+                warnings,
                 ..
             },
             Some(plan),
-        ) => (Outcome::Waiting { plan }, Some((*source, *source_bytes))),
+        ) => {
+            let warnings = (!warnings.is_empty()).then(|| rendered(warnings));
+            (
+                Outcome::Waiting { plan, warnings },
+                Some((*source, *source_bytes)),
+            )
+        }
         (Planned::Invalid(complaints), _) => (
             Outcome::Invalid {
                 complaints: rendered(complaints),

@@ -288,18 +288,67 @@ fn start(row: StartRow) -> Result<Start, db::Error> {
     })
 }
 
-/// Triggers that say start and have no run yet, oldest first.
-pub(super) async fn waiting_triggers(conn: &mut Conn, limit: i64) -> Result<Vec<Start>, db::Error> {
+/// Triggers that say start, have no run yet and whose time has come, with their failed attempts: the
+/// oldest of each project; each project's first one before any other's second.
+pub(super) async fn waiting_triggers(
+    conn: &mut Conn,
+    now: At,
+    of_one_project: i64,
+    limit: i64,
+) -> Result<Vec<(Start, i64)>, db::Error> {
     let rows = crate::fetch_all!(
         conn,
-        StartRow,
-        "SELECT t.id, t.project_id, t.ref_name, t.commit_id, t.trust, h.pusher_id
-         FROM trigger t JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
-         WHERE t.decision = 'start' AND t.consumed_at IS NULL ORDER BY t.decided_at, t.id LIMIT $1",
+        (String, String, String, String, String, Option<String>, i64),
+        "SELECT id, project_id, ref_name, commit_id, trust, pusher_id, tries
+         FROM (SELECT t.id, t.project_id, t.ref_name, t.commit_id, t.trust, h.pusher_id, t.decided_at,
+                      COALESCE(r.tries, 0) AS tries,
+                      ROW_NUMBER() OVER (PARTITION BY t.project_id ORDER BY t.decided_at, t.id) AS place
+               FROM trigger t JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
+                    LEFT JOIN run_retry r ON r.trigger_id = t.id
+               WHERE t.decision = 'start' AND t.consumed_at IS NULL
+                     AND (r.next_at IS NULL OR r.next_at <= $1)) AS due
+         WHERE place <= $2 ORDER BY place, decided_at, id LIMIT $3",
+        now.0,
+        of_one_project,
         limit
     )?;
-    // A trigger that cannot be read stays; it must not hold up the others.
-    Ok(rows.into_iter().filter_map(|row| start(row).ok()).collect())
+    let read = |(trigger, project, name, commit, trust, pusher, tries)| {
+        // A trigger that cannot be read stays; it must not hold up the others.
+        let start = start((trigger, project, name, commit, trust, pusher)).ok()?;
+        Some((start, tries))
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// Notes that an attempt to make a run failed, and when the next one comes.
+pub(super) async fn put_off(
+    conn: &mut Conn,
+    trigger_id: &str,
+    tries: i64,
+    next: At,
+    problem: &str,
+) -> Result<(), db::Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO run_retry (trigger_id, tries, next_at, problem) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (trigger_id) DO UPDATE
+         SET tries = excluded.tries, next_at = excluded.next_at, problem = excluded.problem",
+        trigger_id,
+        tries,
+        next.0,
+        problem
+    )?;
+    Ok(())
+}
+
+/// The trigger has its run.
+pub(super) async fn forget_retry(conn: &mut Conn, trigger_id: &str) -> Result<(), db::Error> {
+    crate::execute!(
+        conn,
+        "DELETE FROM run_retry WHERE trigger_id = $1",
+        trigger_id
+    )?;
+    Ok(())
 }
 
 /// What the runs of a trigger start from.
@@ -357,9 +406,16 @@ pub(super) async fn next_number(conn: &mut Conn, project_id: &str) -> Result<i64
 
 /// How a new run begins.
 pub(super) enum Outcome {
-    Waiting { plan: String },
-    Invalid { complaints: String },
-    Refused { why: String },
+    Waiting {
+        plan: String,
+        warnings: Option<String>,
+    },
+    Invalid {
+        complaints: String,
+    },
+    Refused {
+        why: String,
+    },
 }
 
 impl Outcome {
@@ -388,10 +444,10 @@ pub(super) struct NewRun<'a> {
 
 pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<(), db::Error> {
     let state = new.outcome.word();
-    let (plan, complaints, cause) = match new.outcome {
-        Outcome::Waiting { plan } => (Some(plan), None, None),
-        Outcome::Invalid { complaints } => (None, Some(complaints), None),
-        Outcome::Refused { why } => (None, None, Some(Cause::Refused { why })),
+    let (plan, warnings, complaints, cause) = match new.outcome {
+        Outcome::Waiting { plan, warnings } => (Some(plan), warnings, None, None),
+        Outcome::Invalid { complaints } => (None, None, Some(complaints), None),
+        Outcome::Refused { why } => (None, None, None, Some(Cause::Refused { why })),
     };
     let finished_at = plan.is_none().then_some(now.0);
     let (digest, bytes) = new.source.unzip();
@@ -400,9 +456,9 @@ pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<
         "INSERT INTO run (id, project_id, number, trigger_id, attempt, again_of_id, ref_name, commit_id,
              commit_title, commit_time, author_name, author_email, committer_email, pusher_id, trust,
              settings_version, pipeline_path, pipeline_digest, plan, complaints, source_digest,
-             source_bytes, state, cause, cause_detail, created_at, finished_at)
+             source_bytes, state, cause, cause_detail, created_at, finished_at, warnings)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24, $25, $26, $27)",
+             $20, $21, $22, $23, $24, $25, $26, $27, $28)",
         new.id.as_str(),
         &new.start.project_id,
         new.number,
@@ -429,18 +485,19 @@ pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<
         cause.as_ref().map(Cause::word),
         cause.as_ref().and_then(Cause::detail),
         now.0,
-        finished_at
+        finished_at,
+        warnings
     )?;
     Ok(())
 }
 
-/// What is wrong with an invalid run's files: each complaint with its text for people under
+/// What is wrong with an invalid run's files, or what somebody should know of a good one's: each complaint with its text for people under
 /// `rendered`.
 pub async fn complaints(conn: &mut Conn, run: &RunId) -> Result<Vec<serde_json::Value>, db::Error> {
     let row = crate::fetch_optional!(
         conn,
         (Option<String>,),
-        "SELECT complaints FROM run WHERE id = $1",
+        "SELECT COALESCE(complaints, warnings) FROM run WHERE id = $1",
         run.as_str()
     )?;
     let text = row

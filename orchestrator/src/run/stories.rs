@@ -11,10 +11,16 @@ use crate::db::{self, Db};
 use crate::ground::Ground;
 use crate::id::SystemIds;
 use crate::identity::Actor;
+use crate::lifecycle::Tasks;
+use crate::reconcile::{ATTEMPTS_MAX, Lanes};
 use crate::source::Mirrors;
 use contract::image::ImageRef;
 use contract::name::Name;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A pass of a test waits for all that it started.
+const LANES_BOUND: Duration = Duration::from_secs(60);
 
 const SETTINGS: &str = "version: 1
 project: shop
@@ -38,6 +44,7 @@ steps:
 
 struct Forge {
     ground: Ground,
+    clock: Arc<SteppedClock>,
     hands: Hands,
     repository: git2::Repository,
     folder: tempfile::TempDir,
@@ -47,13 +54,18 @@ impl Forge {
     async fn new(db: Db) -> Self {
         let clock = Arc::new(SteppedClock::new(At(1_790_000_000_000_000)));
         let ids = Arc::new(SystemIds::new(clock.clone()));
-        let ground = Ground { db, clock, ids };
+        let ground = Ground {
+            db,
+            clock: clock.clone(),
+            ids,
+        };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shop.git");
         let repository = git2::Repository::init_bare(&path).unwrap();
         let hands = Hands {
             mirrors: Mirrors::new(&folder.path().join("mirrors")),
             blobs: Blobs::new(&folder.path().join("blobs")),
+            lanes: Lanes::new(&Tasks::default(), LANES_BOUND, Vec::new()),
             tools: Tools {
                 hadolint: Some(image("tools/hadolint")),
                 gitleaks: Some(image("tools/gitleaks")),
@@ -87,6 +99,7 @@ impl Forge {
         write.await.unwrap();
         Self {
             ground,
+            clock,
             hands,
             repository,
             folder,
@@ -251,6 +264,55 @@ crate::store_tests! {
         assert!(matches!(forge.run(1).await, Some((_, RunState::Refused { cause, .. })) if cause == gone));
         assert!(matches!(forge.run(2).await, Some((_, RunState::Invalid { .. }))));
         assert!(matches!(forge.run(3).await, Some((_, RunState::Waiting))));
+    }
+
+    fn a_run_that_cannot_be_made_is_tried_again_and_then_says_why(db: Db) {
+        let forge = Forge::new(db).await;
+        let commit = forge.commits(&[(".sallyport.yml", PIPELINE), ("Dockerfile", &dockerfile())]);
+        let (path, away) = (forge.folder.path().join("shop.git"), forge.folder.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
+        forge.triggers("t1", &commit).await;
+        for attempt in 1..=ATTEMPTS_MAX {
+            assert!(forge.run(1).await.is_none(), "{attempt}");
+            forge.pass().await;
+            // Its time has not come.
+            forge.pass().await;
+            forge.clock.advance(Duration::from_secs(601));
+        }
+        let Some((id, RunState::Refused { cause: Cause::Refused { why }, .. })) = forge.run(1).await else {
+            panic!("not refused");
+        };
+        assert!(why.contains("it could not be prepared") && why.contains("shop.git"), "{why}");
+        // The repository is back, and a person runs it again.
+        std::fs::rename(&away, &path).unwrap();
+        again(&forge.ground, &forge.hands, &id, &Actor::System).await.unwrap();
+        assert!(matches!(forge.run(2).await, Some((_, RunState::Waiting))));
+        // Its branch goes, and garbage is collected: the commit is kept.
+        let git = |words: &[&str]| {
+            let mirror = forge.folder.path().join(format!("mirrors/{PROJECT}.git"));
+            let done = std::process::Command::new("git").arg("--git-dir").arg(mirror).args(words).status();
+            assert!(done.unwrap().success(), "git {words:?}");
+        };
+        git(&["update-ref", "-d", "refs/heads/main"]);
+        git(&["gc", "-q", "--prune=now"]);
+        let commit = contract::digest::CommitId::parse(&commit).unwrap();
+        assert!(forge.hands.mirrors.commit(PROJECT, &commit).await.unwrap().is_some());
+    }
+
+    fn a_good_run_tells_what_has_no_effect_yet(db: Db) {
+        let forge = Forge::new(db).await;
+        let pulls = PIPELINE.replace("on: {", "on: { pull-request: {},");
+        let commit = forge.commits(&[(".sallyport.yml", &pulls), ("Dockerfile", &dockerfile())]);
+        forge.triggers("t1", &commit).await;
+        forge.pass().await;
+        let (id, state) = forge.run(1).await.unwrap();
+        assert_eq!(state, RunState::Waiting);
+        let mut conn = forge.ground.db.reader().await.unwrap();
+        let told = crate::run::complaints(&mut conn, &id).await.unwrap();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0]["severity"], "warning");
+        let text = told[0]["rendered"].as_str().unwrap();
+        assert!(text.starts_with("warning[not-yet]: pull requests start nothing yet"), "{text}");
     }
 
     fn running_again_is_a_new_run_of_the_same_commit(db: Db) {

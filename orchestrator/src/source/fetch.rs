@@ -11,7 +11,9 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// What git says is for people; the end of it says why.
 const SAID_BYTES_MAX: usize = 2_000;
-/// What is kept: branches and tags. Nothing is pruned, so that a commit that was built stays readable.
+/// What is mirrored: branches and tags, as they are now. What is gone is pruned first: a branch `rel` that
+/// is left here would forbid a branch `rel/1` for ever. No object goes away by that, and commits that runs
+/// are made of have refs of their own.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 
 /// Takes away locks that a git left which was killed with its host: none that lives holds one for longer
@@ -57,6 +59,7 @@ pub(super) async fn fetch(
         .args([
             "fetch",
             "--quiet",
+            "--prune",
             "--no-tags",
             "--no-recurse-submodules",
             "--no-write-fetch-head",
@@ -73,7 +76,8 @@ pub(super) async fn fetch(
         .env("GIT_ALLOW_PROTOCOL", "file:https:ssh")
         .env(
             "GIT_SSH_COMMAND",
-            "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes",
+            "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 \
+             -o ServerAliveInterval=15 -o ServerAliveCountMax=4",
         )
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -110,6 +114,8 @@ fn write_config(config: &Path, into: &Path, address: &str) -> std::io::Result<()
     let mut text = String::from(
         "[transfer]\n\tfsckObjects = true\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n",
     );
+    // A host that takes the connection and says nothing is given up before the whole time is over.
+    text.push_str("[http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 120\n");
     let path = address.strip_prefix("file://").unwrap_or(address);
     let quoted = |path: &str| path.replace('\\', "\\\\").replace('"', "\\\"");
     text.push_str("[safe]\n");

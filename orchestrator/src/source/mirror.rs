@@ -61,6 +61,21 @@ impl Mirrors {
         .await
     }
 
+    /// The commit that an id names; an annotated tag's id names the commit that it is about. None when
+    /// the mirror has no such commit.
+    pub async fn peel(
+        &self,
+        project: &str,
+        id: &CommitId,
+    ) -> Result<Option<CommitId>, SourceError> {
+        self.read(project, id, read::peel).await
+    }
+
+    /// Keeps a commit readable after its branch is gone.
+    pub async fn keep(&self, project: &str, commit: &CommitId) -> Result<(), SourceError> {
+        self.read(project, commit, read::keep).await
+    }
+
     /// What a commit says of itself; none when the mirror does not have it.
     pub async fn commit(
         &self,

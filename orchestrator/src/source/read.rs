@@ -1,7 +1,7 @@
 //! Reads a mirror at a commit, with limits.
 
 use contract::digest::CommitId;
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Repository};
 use std::collections::BTreeMap;
 
 /// A title longer than this is cut: it is one line of a list.
@@ -15,6 +15,8 @@ const CHANGED_PATHS_MAX: usize = 10_000;
 const COMMITS_MAX: usize = 20_000;
 /// Different addresses among them.
 const CONTRIBUTORS_MAX: usize = 2_000;
+/// Outside of what a fetch writes and prunes.
+const KEEP: &str = "refs/keep/";
 
 /// What a commit says of itself: claims of whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +84,29 @@ pub(super) fn resolve(
     Ok(CommitId::parse(&commit.id().to_string()).ok())
 }
 
+/// The commit that an id names: itself, or what an annotated tag with this id is about. None when the
+/// mirror has no such object, or it is a tag of something else.
+pub(super) fn peel(
+    repository: &Repository,
+    id: &CommitId,
+) -> Result<Option<CommitId>, git2::Error> {
+    let found = find(repository, id)?;
+    Ok(found.and_then(|commit| CommitId::parse(&commit.id().to_string()).ok()))
+}
+
+/// Holds a commit that runs are made of under a ref of its own: its branch may be deleted, and whoever
+/// collects garbage in the mirror takes only what no ref names.
+pub(super) fn keep(repository: &Repository, commit: &CommitId) -> Result<(), git2::Error> {
+    let name = format!("{KEEP}{commit}");
+    repository.reference(&name, oid(commit)?, true, "")?;
+    Ok(())
+}
+
 pub(super) fn commit(
     repository: &Repository,
     commit: &CommitId,
 ) -> Result<Option<CommitInfo>, git2::Error> {
-    let Some(found) = missing_is_none(repository.find_commit(oid(commit)?))? else {
+    let Some(found) = find(repository, commit)? else {
         return Ok(None);
     };
     let message = String::from_utf8_lossy(found.message_bytes()).into_owned();
@@ -132,7 +152,8 @@ pub(super) fn changed_paths(
     before: &CommitId,
     after: &CommitId,
 ) -> Result<Option<Vec<String>>, git2::Error> {
-    let Some(old) = missing_is_none(repository.find_commit(oid(before)?))? else {
+    // Where a tag was moved, what it was before is an object of its own.
+    let Some(old) = find(repository, before)? else {
         return Ok(None);
     };
     let new = repository.find_commit(oid(after)?)?;
@@ -206,6 +227,24 @@ fn within(
         complete,
         people: people.into_values().collect(),
     }))
+}
+
+fn find<'r>(repository: &'r Repository, id: &CommitId) -> Result<Option<Commit<'r>>, git2::Error> {
+    let Some(object) = missing_is_none(repository.find_object(oid(id)?, None))? else {
+        return Ok(None);
+    };
+    match object.peel_to_commit() {
+        Ok(commit) => Ok(Some(commit)),
+        Err(error)
+            if matches!(
+                error.code(),
+                ErrorCode::NotFound | ErrorCode::Peel | ErrorCode::InvalidSpec
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn oid(commit: &CommitId) -> Result<Oid, git2::Error> {

@@ -10,6 +10,8 @@ pub struct Facts {
     pub ref_name: String,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// Whether the repository names its objects by SHA-256.
+    pub other_hash: bool,
     /// Whether the repository has the commit.
     pub commit_found: bool,
     /// The pipeline file at the commit.
@@ -40,6 +42,11 @@ pub fn evaluate(facts: &Facts) -> Decision {
             SkipReason::DeletedRef,
             format!("{} was deleted", facts.ref_name),
         );
+    }
+    if facts.other_hash {
+        let detail = "repositories that name commits by SHA-256 cannot be read yet: make one with `git init \
+             --object-format=sha1`";
+        return skip(SkipReason::OtherObjectFormat, detail.to_owned());
     }
     if !facts.commit_found {
         let detail = "the repository has no such commit any more".to_owned();
@@ -86,6 +93,7 @@ mod tests {
         Facts {
             ref_name: ref_name.to_owned(),
             deleted: false,
+            other_hash: false,
             commit_found: true,
             file,
             path: ".sallyport.yml".to_owned(),
@@ -129,9 +137,17 @@ mod tests {
         assert_eq!(
             reason(&Facts {
                 commit_found: false,
-                ..facts(main, good)
+                ..facts(main, good.clone())
             }),
             "commit-not-found"
+        );
+        assert_eq!(
+            reason(&Facts {
+                other_hash: true,
+                commit_found: false,
+                ..facts(main, good)
+            }),
+            "other-object-format"
         );
     }
 

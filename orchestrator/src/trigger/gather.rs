@@ -5,8 +5,12 @@ use super::state::{Hands, TriggerError};
 use crate::delivery::{self, BodyAt, RefChange};
 use crate::ground::Ground;
 use crate::source::{FileAt, SourceError};
+use contract::digest::CommitId;
 use contract::language::FILE_BYTES_MAX;
 use contract::settings::Settings;
+
+/// An id of a SHA-1 repository; those of SHA-256 have 64, and the reader of mirrors knows none of them.
+const SHA1_DIGITS: usize = 40;
 
 /// A delivery's body, wherever it lies.
 pub(super) async fn body(
@@ -34,42 +38,72 @@ pub(super) async fn body(
     }
 }
 
-/// What is to be known of one ref.
-pub(super) async fn facts(
-    hands: &Hands,
-    project_id: &str,
-    settings: &Settings,
-    change: &RefChange,
-) -> Result<Facts, SourceError> {
-    let mut facts = Facts {
-        ref_name: change.ref_name.clone(),
-        deleted: change.after.is_none(),
-        commit_found: false,
-        file: FileFacts::Missing,
-        path: settings.pipeline.clone(),
-        changed_paths: None,
-    };
-    let Some(commit) = &change.after else {
-        return Ok(facts);
-    };
-    let mirrors = &hands.mirrors;
-    if mirrors.commit(project_id, commit).await?.is_none() {
-        mirrors.fetch(project_id, &settings.git).await?;
+/// What was looked at for one delivery: its project's repository, fetched at most once.
+pub(super) struct Look<'a> {
+    hands: &'a Hands,
+    project_id: &'a str,
+    settings: &'a Settings,
+    fetched: bool,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(hands: &'a Hands, project_id: &'a str, settings: &'a Settings) -> Self {
+        Self {
+            hands,
+            project_id,
+            settings,
+            fetched: false,
+        }
     }
-    facts.commit_found = mirrors.commit(project_id, commit).await?.is_some();
-    if !facts.commit_found {
-        return Ok(facts);
+
+    /// What is to be known of one ref. `change.after` becomes the commit itself where it was a tag's id.
+    pub(super) async fn facts(&mut self, change: &mut RefChange) -> Result<Facts, SourceError> {
+        let mut facts = Facts {
+            ref_name: change.ref_name.clone(),
+            deleted: change.after.is_none(),
+            other_hash: false,
+            commit_found: false,
+            file: FileFacts::Missing,
+            path: self.settings.pipeline.clone(),
+            changed_paths: None,
+        };
+        let Some(told) = &change.after else {
+            return Ok(facts);
+        };
+        facts.other_hash = told.as_str().len() != SHA1_DIGITS;
+        if facts.other_hash {
+            return Ok(facts);
+        }
+        let Some(commit) = self.commit(told).await? else {
+            return Ok(facts);
+        };
+        facts.commit_found = true;
+        let (mirrors, project_id) = (&self.hands.mirrors, self.project_id);
+        let path = &self.settings.pipeline;
+        let file = mirrors
+            .file(project_id, &commit, path, FILE_BYTES_MAX)
+            .await?;
+        facts.file = match file {
+            FileAt::Bytes(bytes) => FileFacts::Bytes(bytes),
+            FileAt::Missing => FileFacts::Missing,
+            FileAt::NotAFile | FileAt::TooLarge { .. } => FileFacts::Unreadable,
+        };
+        if let Some(before) = &change.before {
+            facts.changed_paths = mirrors.changed_paths(project_id, before, &commit).await?;
+        }
+        change.after = Some(commit);
+        Ok(facts)
     }
-    let file = mirrors
-        .file(project_id, commit, &settings.pipeline, FILE_BYTES_MAX)
-        .await?;
-    facts.file = match file {
-        FileAt::Bytes(bytes) => FileFacts::Bytes(bytes),
-        FileAt::Missing => FileFacts::Missing,
-        FileAt::NotAFile | FileAt::TooLarge { .. } => FileFacts::Unreadable,
-    };
-    if let Some(before) = &change.before {
-        facts.changed_paths = mirrors.changed_paths(project_id, before, commit).await?;
+
+    async fn commit(&mut self, told: &CommitId) -> Result<Option<CommitId>, SourceError> {
+        let (mirrors, project_id) = (&self.hands.mirrors, self.project_id);
+        if let Some(commit) = mirrors.peel(project_id, told).await? {
+            return Ok(Some(commit));
+        }
+        if !self.fetched {
+            mirrors.fetch(project_id, &self.settings.git).await?;
+            self.fetched = true;
+        }
+        mirrors.peel(project_id, told).await
     }
-    Ok(facts)
 }

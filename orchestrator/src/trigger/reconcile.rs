@@ -2,7 +2,7 @@
 //! transaction that holds the decisions.
 
 use super::evaluate::evaluate;
-use super::gather;
+use super::gather::{self, Look};
 use super::state::{Decision, Hands, SkipReason, TriggerError, TriggerId};
 use super::store::{self, NewTrigger, Waiting};
 use crate::audit::{self, Record};
@@ -12,41 +12,81 @@ use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::metrics::metrics;
 use crate::project::{self, SettingsVersion};
-use crate::reconcile::Progress;
-use std::time::Duration;
+use crate::reconcile::{Progress, next_attempt, problem};
 use tracing::Instrument as _;
 
 /// Deliveries of one pass.
-const BATCH: i64 = 50;
-/// A repository that cannot be reached for so long is given up for this delivery, visibly.
-const SOURCE_PATIENCE: Duration = Duration::from_secs(3_600);
+const BATCH: i64 = 500;
+/// Of these, of one project: the others' wait is no longer for it.
+const PROJECT_BATCH: i64 = 50;
 
-/// Decides about what waits.
+/// Decides about what waits, of all projects at once.
 pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, TriggerError> {
-    let waiting = store::waiting(&mut ground.db.reader().await?, BATCH).await?;
-    let mut progress = Progress::Idle;
-    for one in waiting {
+    let now = ground.now();
+    let waiting = store::waiting(&mut ground.db.reader().await?, now, PROJECT_BATCH, BATCH).await?;
+    let items = waiting.into_iter().map(|one| (one.project_id.clone(), one));
+    let given = (ground.clone(), hands.clone());
+    let tended = hands.lanes.work(items, move |one| {
+        let (ground, hands) = given.clone();
         let span = tracing::info_span!("trigger", delivery.id = one.id);
-        match decide(ground, hands, &one).instrument(span).await {
-            Ok(done) => progress = progress.or(done),
-            Err(error) => {
-                tracing::warn!(
-                    delivery.id = one.id,
-                    error = chain(&error),
-                    "not decided yet"
-                );
-            }
-        }
-    }
-    Ok(progress)
+        async move { tend(&ground, &hands, &one).await }.instrument(span)
+    });
+    Ok(tended.await)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
+/// One attempt at one delivery: decided, put off, or given up where a last attempt fails, too.
+async fn tend(ground: &Ground, hands: &Hands, one: &Waiting) -> Progress {
+    let failed = one.tries + 1;
+    let is_last = next_attempt(failed, ground.now()).is_none();
+    let error = match decide(ground, hands, one, is_last).await {
+        Ok(progress) => return progress,
+        Err(error) => error,
+    };
+    let text = problem(&error);
+    tracing::warn!(
+        delivery.id = one.id,
+        attempt = failed,
+        error = text,
+        "not decided yet"
+    );
+    let noted = match next_attempt(failed, ground.now()) {
+        Some(next) => put_off(ground, one, failed, next, text).await,
+        None => give_up(ground, one, &text).await,
+    };
+    noted.unwrap_or_else(|error| {
+        // The database itself is away: the next pass finds the delivery as it is.
+        tracing::error!(delivery.id = one.id, error = problem(&error), "not noted");
+        Progress::Idle
+    })
 }
+
+async fn put_off(
+    ground: &Ground,
+    one: &Waiting,
+    failed: i64,
+    next: At,
+    problem: String,
+) -> Result<Progress, TriggerError> {
+    let id = one.id.clone();
+    ground
+        .db
+        .write("trigger.put-off", move |conn| {
+            Box::pin(async move {
+                store::put_off(conn, &id, failed, next, &problem).await?;
+                Ok(Progress::Idle)
+            })
+        })
+        .await
+}
+
+/// Settings, a provider or a body that is not there any more: the delivery ends, and says so.
+async fn give_up(ground: &Ground, one: &Waiting, problem: &str) -> Result<Progress, TriggerError> {
+    let decided = whole(SkipReason::Undecidable, problem);
+    settle(ground, one, NO_SETTINGS, decided, None).await
+}
+
+/// Settings are counted from 1: nothing was decided by any.
+const NO_SETTINGS: i64 = 0;
 
 /// One decision, ready to be written.
 #[derive(Debug, Clone)]
@@ -55,7 +95,12 @@ struct Decided {
     decision: Decision,
 }
 
-async fn decide(ground: &Ground, hands: &Hands, one: &Waiting) -> Result<Progress, TriggerError> {
+async fn decide(
+    ground: &Ground,
+    hands: &Hands,
+    one: &Waiting,
+    is_last: bool,
+) -> Result<Progress, TriggerError> {
     let missing = |what| TriggerError::Missing {
         what,
         delivery_id: one.id.clone(),
@@ -68,20 +113,17 @@ async fn decide(ground: &Ground, hands: &Hands, one: &Waiting) -> Result<Progres
     let (decided, sender) = match understand(provider, &one.event, &body) {
         Understood::Push(push) if one.replays_id.is_none() => {
             let sender = push.sender.clone();
-            (
-                push_decisions(ground, hands, one, &settings, push).await?,
-                sender,
-            )
+            let decided = match push.other_than(&settings.settings.git) {
+                Some(detail) => all(push, SkipReason::OtherRepository, &detail),
+                None => push_decisions(hands, one, &settings, push, is_last).await?,
+            };
+            (decided, sender)
         }
         Understood::Push(push) => {
             let detail =
                 "this body was seen before under another id; \"run anyway\" is not built yet";
             let sender = push.sender.clone();
-            let skip = |change| Decided {
-                change,
-                decision: skip(SkipReason::Replayed, detail),
-            };
-            (push.refs.into_iter().map(skip).collect(), sender)
+            (all(push, SkipReason::Replayed, detail), sender)
         }
         Understood::PullRequest => (
             whole(
@@ -103,6 +145,16 @@ fn skip(reason: SkipReason, detail: &str) -> Decision {
     }
 }
 
+/// The same decision about each ref of a push.
+fn all(push: Push, reason: SkipReason, detail: &str) -> Vec<Decided> {
+    let refs = push.refs.into_iter();
+    let decided = refs.map(|change| Decided {
+        change,
+        decision: skip(reason, detail),
+    });
+    decided.collect()
+}
+
 /// A decision about a delivery that tells no ref.
 fn whole(reason: SkipReason, detail: &str) -> Vec<Decided> {
     let change = RefChange {
@@ -117,24 +169,24 @@ fn whole(reason: SkipReason, detail: &str) -> Vec<Decided> {
 }
 
 async fn push_decisions(
-    ground: &Ground,
     hands: &Hands,
     one: &Waiting,
     settings: &SettingsVersion,
     push: Push,
+    is_last: bool,
 ) -> Result<Vec<Decided>, TriggerError> {
+    let mut look = Look::new(hands, &one.project_id, &settings.settings);
     let mut decided = Vec::with_capacity(push.refs.len());
-    for change in push.refs {
-        let facts = gather::facts(hands, &one.project_id, &settings.settings, &change).await;
-        let decision = match facts {
+    for mut change in push.refs {
+        let decision = match look.facts(&mut change).await {
             Ok(facts) => evaluate(&facts),
-            Err(source) if ground.now().since(At(one.received_at)) < SOURCE_PATIENCE => {
+            Err(source) if is_last => skip(SkipReason::SourceUnreachable, &problem(&source)),
+            Err(source) => {
                 return Err(TriggerError::Source {
                     delivery_id: one.id.clone(),
                     source,
                 });
             }
-            Err(source) => skip(SkipReason::SourceUnreachable, &chain(&source)),
         };
         decided.push(Decided { change, decision });
     }
@@ -164,6 +216,7 @@ async fn settle(
                 {
                     return Ok(Progress::Idle);
                 }
+                store::forget_retry(conn, &one.id).await?;
                 for Decided { change, decision } in &decided {
                     let id = TriggerId::new(ids);
                     let new = NewTrigger {

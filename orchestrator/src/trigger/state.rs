@@ -1,6 +1,7 @@
 //! What a trigger decides.
 
 use crate::blob::{BlobError, Blobs};
+use crate::reconcile::Lanes;
 use crate::source::{Mirrors, SourceError};
 
 crate::id_type!(
@@ -15,6 +16,8 @@ pub struct Hands {
     pub mirrors: Mirrors,
     /// Large bodies.
     pub blobs: Blobs,
+    /// Projects are looked at side by side.
+    pub lanes: Lanes,
 }
 
 /// Whether something starts. Whether it starts is decided before the pipeline is judged: a broken
@@ -44,10 +47,14 @@ pub enum SkipReason {
     NotYet,
     /// The body is not what the event's name says.
     NotUnderstood,
+    /// The event is about another repository than the project's source.
+    OtherRepository,
     /// The body was seen before under another id.
     Replayed,
     /// The ref was deleted.
     DeletedRef,
+    /// The repository names its commits by another hash than can be read.
+    OtherObjectFormat,
     /// The repository has no such commit (any more).
     CommitNotFound,
     /// There is no pipeline file at the commit.
@@ -64,8 +71,10 @@ pub enum SkipReason {
     PathsNotMatched,
     /// Every changed file is ignored.
     PathsIgnored,
-    /// The repository could not be fetched for a long time.
+    /// The repository could not be fetched, again and again.
     SourceUnreachable,
+    /// Something here that it hangs on could not be read, again and again.
+    Undecidable,
 }
 
 impl Decision {
@@ -85,6 +94,8 @@ impl SkipReason {
             Self::NotAPush => "not-a-push",
             Self::NotYet => "not-yet",
             Self::NotUnderstood => "not-understood",
+            Self::OtherRepository => "other-repository",
+            Self::OtherObjectFormat => "other-object-format",
             Self::Replayed => "replayed",
             Self::DeletedRef => "deleted-ref",
             Self::CommitNotFound => "commit-not-found",
@@ -96,6 +107,7 @@ impl SkipReason {
             Self::PathsNotMatched => "paths-not-matched",
             Self::PathsIgnored => "paths-ignored",
             Self::SourceUnreachable => "source-unreachable",
+            Self::Undecidable => "undecidable",
         }
     }
 

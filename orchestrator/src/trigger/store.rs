@@ -11,17 +11,84 @@ pub(super) struct Waiting {
     pub(super) project_id: String,
     pub(super) provider: String,
     pub(super) event: String,
-    pub(super) received_at: i64,
     pub(super) replays_id: Option<String>,
+    /// Attempts that failed.
+    pub(super) tries: i64,
 }
 
-pub(super) async fn waiting(conn: &mut Conn, limit: i64) -> Result<Vec<Waiting>, Error> {
+/// The oldest deliveries of each project whose time has come; each project's first one before any
+/// other's second.
+pub(super) async fn waiting(
+    conn: &mut Conn,
+    now: At,
+    of_one_project: i64,
+    limit: i64,
+) -> Result<Vec<Waiting>, Error> {
     crate::fetch_all!(
         conn,
         Waiting,
-        "SELECT id, project_id, provider, event, received_at, replays_id FROM delivery
-         WHERE consumed_at IS NULL ORDER BY received_at, id LIMIT $1",
+        "SELECT id, project_id, provider, event, replays_id, tries
+         FROM (SELECT d.id, d.project_id, d.provider, d.event, d.replays_id, d.received_at,
+                      COALESCE(r.tries, 0) AS tries,
+                      ROW_NUMBER() OVER (PARTITION BY d.project_id ORDER BY d.received_at, d.id) AS place
+               FROM delivery d LEFT JOIN trigger_retry r ON r.delivery_id = d.id
+               WHERE d.consumed_at IS NULL AND (r.next_at IS NULL OR r.next_at <= $1)) AS due
+         WHERE place <= $2 ORDER BY place, received_at, id LIMIT $3",
+        now.0,
+        of_one_project,
         limit
+    )
+}
+
+/// Notes that an attempt failed, and when the next one comes.
+pub(super) async fn put_off(
+    conn: &mut Conn,
+    delivery_id: &str,
+    tries: i64,
+    next: At,
+    problem: &str,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO trigger_retry (delivery_id, tries, next_at, problem) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (delivery_id) DO UPDATE
+         SET tries = excluded.tries, next_at = excluded.next_at, problem = excluded.problem",
+        delivery_id,
+        tries,
+        next.0,
+        problem
+    )?;
+    Ok(())
+}
+
+/// It is decided.
+pub(super) async fn forget_retry(conn: &mut Conn, delivery_id: &str) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "DELETE FROM trigger_retry WHERE delivery_id = $1",
+        delivery_id
+    )?;
+    Ok(())
+}
+
+/// Why a delivery waits: what hindered the last attempt.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RetryRow {
+    /// Attempts that failed.
+    pub tries: i64,
+    /// When the next one comes (µs since 1970 UTC).
+    pub next_at: i64,
+    /// What hindered the last one.
+    pub problem: String,
+}
+
+/// Why this delivery waits; none: it was not tried yet, or it is decided.
+pub async fn retry_of(conn: &mut Conn, delivery_id: &str) -> Result<Option<RetryRow>, Error> {
+    crate::fetch_optional!(
+        conn,
+        RetryRow,
+        "SELECT tries, next_at, problem FROM trigger_retry WHERE delivery_id = $1",
+        delivery_id
     )
 }
 
