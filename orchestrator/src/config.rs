@@ -166,7 +166,7 @@ impl Config {
 
     /// As [`Config::load`], with where each value came from.
     pub fn load_whole(place: &Place) -> Result<(Self, Origins), ConfigError> {
-        Self::load_with(place, std::env::vars())
+        Self::load_with(place, environment())
     }
 
     fn load_with(
@@ -238,12 +238,7 @@ impl Config {
                 "plain http is only for `http://localhost[:port]`: session cookies need https";
             wrong("server", "public-url", wanted);
         }
-        let registry_host = self.registry.name.split(':').next().unwrap_or_default();
-        let loops = registry_host == "localhost"
-            || registry_host
-                .parse::<std::net::Ipv4Addr>()
-                .is_ok_and(|address| address.is_loopback());
-        if self.registry.plain_http && !loops {
+        if self.registry.plain_http && !is_loopback(&self.registry.name) {
             let wanted =
                 "only for a registry on 127.0.0.0/8: tokens would cross the network in clear";
             wrong("registry", "plain-http", wanted);
@@ -282,6 +277,25 @@ impl MasterKey {
             problem: "give exactly one of `file`, `command`, `env`".to_owned(),
         })
     }
+}
+
+/// This process's environment. A variable that is not UTF-8 is not one of ours, and no reason to end.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Whether `host[:port]` is this host, whatever a name server says.
+fn is_loopback(name: &str) -> bool {
+    let host = match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        Some(_) | None => name,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A network of proxies that holds everybody would let each sender claim any address.
@@ -474,6 +488,31 @@ file = "/etc/sallyport/master.key"
             said.starts_with("cannot read /nowhere/sallyport.toml: "),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_registry_speaks_plain_http_on_this_host_only() {
+        for name in [
+            "127.0.0.1:5000",
+            "127.8.9.1",
+            "localhost:5000",
+            "localhost",
+            "[::1]:5000",
+        ] {
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in [
+            "127.evil.example",
+            "127.0.0.1.evil.example:5000",
+            "localhost.evil.example",
+            "localhost:evil.example",
+            "10.0.0.1:5000",
+            "",
+        ] {
+            assert!(!is_loopback(name), "{name}");
+            let text = GOOD.replace("127.0.0.1:5000", name);
+            assert!(read_text(&text, &[], &[]).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -4,6 +4,17 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Runs a process's whole work. At its end no thread that is blocked is waited for: a name server that
+/// never answers would hold up `git push`, and a hung disk the server's hard stop.
+pub fn run<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// What is under way may take this long after the first signal.
 const SOFT_STOP: Duration = Duration::from_secs(20);
 
@@ -76,5 +87,31 @@ async fn signal() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    #[test]
+    fn a_blocked_thread_does_not_hold_up_the_end() {
+        let (free, blocked) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let began = Instant::now();
+        let work = async move {
+            // As the resolver's thread is.
+            tokio::task::spawn_blocking(move || {
+                let _started = tell.send(());
+                let _waited = blocked.recv_timeout(Duration::from_secs(60));
+            });
+            7
+        };
+        assert_eq!(run(work).unwrap(), 7);
+        drop(told);
+        assert!(began.elapsed() < Duration::from_secs(30));
+        drop(free);
     }
 }

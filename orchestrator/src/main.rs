@@ -3,9 +3,12 @@
 use clap::Parser as _;
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // The one TLS provider of the process, before anything speaks TLS.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    orchestrator::cli::run(orchestrator::cli::Cli::parse()).await
+    let cli = orchestrator::cli::Cli::parse();
+    match orchestrator::lifecycle::run(orchestrator::cli::run(cli)) {
+        Ok(code) => code,
+        Err(_) => ExitCode::from(orchestrator::cli::exit::COULD_NOT),
+    }
 }

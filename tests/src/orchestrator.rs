@@ -150,6 +150,34 @@ impl Orchestrator {
         Visitor::sign_in(base.trim_end_matches('/'), "root", PASSWORD).await
     }
 
+    /// Where the hook of `shop` listens.
+    pub fn hook_url(&self) -> String {
+        format!("{}/hooks/{}", self.app.config.server.public_url, self.hook)
+    }
+
+    /// A further hook, of GitHub; where it listens.
+    pub async fn github_hook(&self, secret: &str) -> anyhow::Result<String> {
+        let hook = AddHook {
+            project_id: ProjectId::parse(PROJECT)?,
+            provider: Provider::Github,
+            secret: secret.to_owned().into(),
+            pusher: None,
+        };
+        let added = delivery::add_hook(&self.app.intake, &Actor::System, hook).await??;
+        Ok(added.url)
+    }
+
+    /// How many requests were refused, as they are stored.
+    pub async fn refused(&self) -> anyhow::Result<i64> {
+        let mut conn = self.app.ground.db.reader().await?;
+        let (requests,) = ::orchestrator::fetch_one!(
+            conn,
+            (i64,),
+            "SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) FROM refusal"
+        )?;
+        Ok(requests)
+    }
+
     /// An enrolment token, as `sallyport worker token` gives it.
     pub async fn enrolment_token(&self) -> anyhow::Result<String> {
         let ca = &self.app.fleet.ca;
@@ -367,6 +395,8 @@ fn config(folder: &Path, public: u16, worker: u16) -> anyhow::Result<Config> {
 async fn init(config: &Config) -> anyhow::Result<()> {
     let data_dir = &config.server.data_dir;
     std::fs::create_dir_all(data_dir)?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(data_dir, private)?;
     let master = MasterKey::load(&config.master_key)?;
     let clock = Arc::new(SystemClock);
     let db = Db::open(&config.database_url()?).await?;

@@ -140,6 +140,28 @@ codes! {
     BuildRights = "build-rights",
     /// A variable whose value is not known before the build.
     UnresolvedVariable = "unresolved-variable",
+    /// There is no pipeline file at the commit.
+    NoPipelineFile = "no-pipeline-file",
+    /// A build step names a Dockerfile that is not there.
+    NoDockerfile = "no-dockerfile",
+    /// No step runs for the ref.
+    NoSteps = "no-steps",
+    /// The instance has no image for a tool.
+    ToolNotConfigured = "tool-not-configured",
+    /// The commit holds a submodule.
+    Submodule = "submodule",
+    /// The commit holds a file of git LFS.
+    LfsPointer = "lfs-pointer",
+    /// A link of the commit leads out of it.
+    LinkOutside = "link-outside",
+    /// The commit's folders lie too deep in each other.
+    SourceTooDeep = "source-too-deep",
+    /// The commit has more files or bytes than are archived.
+    SourceTooLarge = "source-too-large",
+    /// A file's name cannot be archived.
+    SourceName = "source-name",
+    /// The commit holds something that is neither a file nor a folder.
+    SourceEntry = "source-entry",
     /// Something that builders of different versions read differently.
     AmbiguousSyntax = "ambiguous-syntax",
 }

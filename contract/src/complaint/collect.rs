@@ -50,7 +50,7 @@ impl<'a> Complaints<'a> {
     /// Adds an error about a range of bytes. `label` stands beside the marks, `help` below.
     pub fn add(
         &mut self,
-        code: &str,
+        code: Code,
         span: &Range<usize>,
         message: impl Into<String>,
         label: impl Into<String>,
@@ -58,7 +58,7 @@ impl<'a> Complaints<'a> {
     ) {
         let span = Span::new(span.start, span.end);
         let (message, label) = (message.into(), label.into());
-        let found = self.push(Severity::Error, code, span, message, label);
+        let found = self.push(Severity::Error, code.as_str(), span, message, label);
         if let Some(help) = help {
             found.help(help);
         }

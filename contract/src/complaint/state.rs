@@ -10,7 +10,7 @@ const MANUAL: &str = "docs/language.md";
 /// Every text in it is safe to print: control characters of the file have been made visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Complaint {
-    /// Which rule: a [`Code`](crate::complaint::Code), or a word of the room that made the complaint.
+    /// Which rule: the word of a [`Code`](crate::complaint::Code).
     pub code: String,
     /// Whether the file can be used in spite of it.
     pub severity: Severity,

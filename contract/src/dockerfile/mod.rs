@@ -9,6 +9,7 @@
 
 mod check;
 mod lines;
+mod missing;
 mod rules;
 mod state;
 mod variables;
@@ -17,4 +18,5 @@ mod words;
 mod tests;
 
 pub use check::{DOCKERFILE_BYTES_MAX, check};
+pub use missing::missing;
 pub use state::{Base, Dockerfile, Stage};

@@ -1,12 +1,12 @@
 //! The pipeline with every default filled in, as a pipeline file that checks clean again, and why
 //! each step will run or not.
 
-use crate::language::matching::{Change, Matched, matches, when_matches};
+use crate::language::matching::{Change, Matched, matches, steps_that_run, when_matches};
 use crate::language::pipeline::{EventKind, Filter, Pipeline, ScriptSource, Step, StepKind, When};
 use crate::name::Name;
 use crate::protocol::{Ready, ReadyProbe, Service};
 use crate::yaml::{Writer, shown_cpu, shown_duration, shown_size};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The file with every default, and for each step why it runs for a push to `ref_name` or not.
 pub fn explain(pipeline: &Pipeline, ref_name: &str) -> String {
@@ -19,7 +19,10 @@ pub fn explain(pipeline: &Pipeline, ref_name: &str) -> String {
     let starts = matches(&pipeline.on, &change);
     out.comment("Every default is filled in.");
     out.comment(&match &starts {
-        Matched::Yes => format!("A push to {ref_name} starts this."),
+        Matched::Yes => {
+            let paths = pipeline.on.push.as_ref().map(only_for).unwrap_or_default();
+            format!("A push to {ref_name} starts this{paths}.")
+        }
         Matched::No { detail, .. } => {
             format!("A push to {ref_name} does not start this: {detail}.")
         }
@@ -33,21 +36,44 @@ pub fn explain(pipeline: &Pipeline, ref_name: &str) -> String {
             out.map("pull-request", |out| filter(out, pull_request, false));
         }
     });
+    let runs = steps_that_run(pipeline, EventKind::Push, ref_name);
     out.map("steps", |out| {
         for step in &pipeline.steps {
             out.gap();
-            out.comment(&why(step, &starts, ref_name));
+            out.comment(&why(step, &starts, &runs, ref_name));
             out.map(step.name.as_str(), |out| write_step(out, step));
         }
     });
     out.finish()
 }
 
-fn why(step: &Step, starts: &Matched, ref_name: &str) -> String {
+/// What its filters of paths ask of a push.
+fn only_for(filter: &Filter) -> String {
+    let mut text = String::new();
+    if !filter.paths.is_empty() {
+        text.push_str(&format!(
+            " when it changes a file that matches {}",
+            filter.paths.join(" or ")
+        ));
+    }
+    if !filter.paths_ignore.is_empty() {
+        text.push_str(&format!(
+            " unless all that it changes matches {}",
+            filter.paths_ignore.join(" or ")
+        ));
+    }
+    text
+}
+
+fn why(step: &Step, starts: &Matched, runs: &BTreeSet<&Name>, ref_name: &str) -> String {
     if let Matched::No { .. } = starts {
         return "does not run: the pipeline does not start".to_owned();
     }
+    let left_out = step.needs.iter().find(|need| !runs.contains(need));
     match when_matches(&step.when, EventKind::Push, ref_name) {
+        Ok(()) if let Some(need) = left_out => {
+            format!("does not run: it needs {need}, which does not run")
+        }
         Err(why) => format!("does not run: {why}"),
         Ok(()) if step.needs.is_empty() => "runs at once".to_owned(),
         Ok(()) => {

@@ -20,7 +20,9 @@ mod tests;
 pub(crate) use check::checked;
 pub use check::{CheckContext, Checked, check, check_all};
 pub use explain::explain;
-pub use matching::{Change, Matched, matches, patterns_match, registry_matches, when_matches};
+pub use matching::{
+    Change, Matched, matches, patterns_match, registry_matches, steps_that_run, when_matches,
+};
 pub use pattern::{InvalidPattern, RegistryPattern};
 pub use pipeline::{
     EventKind, Filter, On, Pipeline, Resources, ScriptSource, Step, StepKind, ToolName, When,

@@ -5,6 +5,10 @@ use crate::app::App;
 use crate::config::{Config, Place};
 use crate::{delivery, flow, http, reconcile, telemetry};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A database that hangs does not hold up the end for longer.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(config: &Place) -> anyhow::Result<u8> {
     let config = Config::load(config)?;
@@ -36,9 +40,14 @@ pub(super) async fn run(config: &Place) -> anyhow::Result<u8> {
     tracing::info!(address = %app.config.server.listen, "serving {}", app.config.server.public_url);
     let good = app.tasks.run_to_end().await;
     // No entrance is open any more: what they counted is written before the database closes.
-    if let Err(error) = delivery::flush(&app.intake).await {
-        tracing::error!(error = %error, "counted refusals could not be written");
+    let last = async {
+        if let Err(error) = delivery::flush(&app.intake).await {
+            tracing::error!(error = %error, "counted refusals could not be written");
+        }
+        app.ground.db.close().await;
+    };
+    if tokio::time::timeout(LAST_WRITES, last).await.is_err() {
+        tracing::error!("the database does not answer: the last counts are lost");
     }
-    app.ground.db.close().await;
     Ok(if good { exit::YES } else { exit::COULD_NOT })
 }

@@ -96,3 +96,33 @@ pub async fn add_hook(
     let url = format!("{}/hooks/{id}", intake.public_url());
     Ok(Ok(AddedHook { id, url }))
 }
+
+/// Switches a hook of a project off; false when it has none with this id that is on.
+pub async fn disable_hook(
+    intake: &Intake,
+    actor: &Actor,
+    project_id: &ProjectId,
+    id: &HookId,
+) -> Result<bool, DeliveryError> {
+    let ground = intake.ground().clone();
+    let (actor, project_id, id) = (actor.clone(), project_id.clone(), id.clone());
+    let writing = ground.clone();
+    let disabled: Result<bool, DeliveryError> = ground
+        .db
+        .write("delivery.disable-hook", move |conn| {
+            Box::pin(async move {
+                let (now, project) = (writing.now(), project_id.as_str());
+                if !store::disable_hook(conn, project, &id, now).await? {
+                    return Ok(false);
+                }
+                let record =
+                    Record::new("hook.disabled", format!("hook:{id}"), &actor).project(project);
+                audit::append(conn, now, &*writing.ids, record).await?;
+                Ok(true)
+            })
+        })
+        .await;
+    let disabled = disabled?;
+    intake.reload().await?;
+    Ok(disabled)
+}

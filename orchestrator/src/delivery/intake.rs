@@ -11,11 +11,40 @@ use crate::vault::Sealer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 /// Another orchestrator's new hook is known here after this; between two looks nobody can make us
 /// read the database by naming hooks that are not there.
 const HOOKS_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Bodies of all requests at the hooks together, from their first byte until their answer: what strangers
+/// send is held in memory before it can be verified. Room for a few of the longest, or for thousands of
+/// usual ones.
+pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The room that one body takes; given back when this goes.
+pub struct BodyRoom {
+    bodies: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyRoom {
+    /// Takes room for so many bytes more; false when there is none.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let Ok(permits) = u32::try_from(bytes) else {
+            return false;
+        };
+        let Ok(more) = Arc::clone(&self.bodies).try_acquire_many_owned(permits) else {
+            return false;
+        };
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        true
+    }
+}
 
 /// The intake of one server. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +56,7 @@ struct Inner {
     sealer: Sealer,
     public_url: String,
     body_bytes_max: usize,
+    bodies: Arc<Semaphore>,
     /// Stands in for the secrets of an unknown hook and for a second secret that is not there, so
     /// that every request costs the same work.
     decoy: Zeroizing<Vec<u8>>,
@@ -52,6 +82,7 @@ impl Intake {
             sealer,
             public_url: public_url.to_owned(),
             body_bytes_max,
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
             decoy,
             hooks: RwLock::default(),
             loaded_at: Mutex::new(At(0)),
@@ -64,6 +95,14 @@ impl Intake {
     /// The longest body that is read.
     pub fn body_bytes_max(&self) -> usize {
         self.0.body_bytes_max
+    }
+
+    /// The room of a body that has not begun to come.
+    pub fn no_room(&self) -> BodyRoom {
+        BodyRoom {
+            bodies: Arc::clone(&self.0.bodies),
+            taken: None,
+        }
     }
 
     /// Where people look at this delivery or refusal.

@@ -116,6 +116,7 @@ impl RefusalReason {
             | Self::BodyEmpty
             | Self::DeliveryIdMalformed
             | Self::IdReused
+            | Self::Overloaded
             | Self::Other => false,
         }
     }

@@ -129,13 +129,15 @@ pub enum RefusalReason {
     DeliveryIdMalformed,
     /// Another body came under this id before.
     IdReused,
+    /// Too many bodies came at once to be held.
+    Overloaded,
     /// More kinds of refusals came in one minute than are told apart.
     Other,
 }
 
 impl RefusalReason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownHook,
         Self::SignatureMissing,
         Self::SignatureMalformed,
@@ -146,6 +148,7 @@ impl RefusalReason {
         Self::BodyEmpty,
         Self::DeliveryIdMalformed,
         Self::IdReused,
+        Self::Overloaded,
         Self::Other,
     ];
 
@@ -162,6 +165,7 @@ impl RefusalReason {
             Self::BodyEmpty => "body-empty",
             Self::DeliveryIdMalformed => "delivery-id-malformed",
             Self::IdReused => "id-reused",
+            Self::Overloaded => "overloaded",
             Self::Other => "other",
         }
     }

@@ -48,6 +48,24 @@ pub(super) async fn insert_secret(
     Ok(())
 }
 
+/// Switches a hook off; false when there is none of this project that is on.
+pub(super) async fn disable_hook(
+    conn: &mut Conn,
+    project_id: &str,
+    id: &HookId,
+    at: At,
+) -> Result<bool, Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE hook SET disabled_at = $1
+         WHERE id = $2 AND project_id = $3 AND disabled_at IS NULL",
+        at.0,
+        id.as_str(),
+        project_id
+    )?;
+    Ok(rows == 1)
+}
+
 /// A secret that may verify, with its hook.
 #[derive(sqlx::FromRow)]
 pub(super) struct SecretRow {

@@ -268,6 +268,35 @@ crate::store_tests! {
         assert_eq!(got, Got::Refused(RefusalReason::TimestampOutside));
     }
 
+    fn a_hook_that_is_switched_off_is_no_entrance_any_more(db: Db) {
+        let house = House::on(db).await;
+        let project = {
+            let mut conn = house.intake.ground().db.reader().await.unwrap();
+            project::by_name(&mut conn, "shop").await.unwrap().unwrap().id
+        };
+        let other = ProjectId::new(&*house.intake.ground().ids);
+        let off = |project| disable_hook(&house.intake, &Actor::System, project, &house.git);
+        assert!(!off(&other).await.unwrap(), "it is not that project's");
+        assert!(off(&project).await.unwrap());
+        assert!(!off(&project).await.unwrap(), "it is off");
+        assert_eq!(house.git_sends("a", b"{}").await, Got::Refused(RefusalReason::UnknownHook));
+        let good = house.github_sends("b", b"{}").await;
+        assert!(matches!(good, Got::Received(Received::Accepted { .. })), "{good:?}");
+    }
+
+    fn bodies_together_take_no_more_room_than_there_is(db: Db) {
+        let house = House::on(db).await;
+        let mut rooms: Vec<BodyRoom> = (0..65).map(|_| house.intake.no_room()).collect();
+        let took: Vec<bool> = rooms.iter_mut().map(|room| room.grow(1 << 20)).collect();
+        assert_eq!(took.iter().filter(|took| **took).count(), 64);
+        let mut last = rooms.pop().unwrap();
+        assert!(!last.grow(1));
+        rooms.pop();
+        assert!(last.grow(1 << 19) && last.grow(1 << 19), "what was answered is free again");
+        drop((rooms, last));
+        assert!(house.intake.no_room().grow(1 << 26));
+    }
+
     fn a_flood_is_folded_and_every_request_is_counted(db: Db) {
         let house = House::on(db).await;
         let flood = |count: usize| {

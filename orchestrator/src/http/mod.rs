@@ -6,6 +6,7 @@
 //! *Before / After*: people, forges, workers / every room.
 
 pub mod api;
+mod connections;
 pub mod extract;
 pub mod health;
 pub mod hooks;

@@ -149,14 +149,28 @@ impl Problem {
         }
     }
 
-    /// Something went wrong on our side; it is logged here, once, and the client is told nothing of
-    /// it.
+    /// More is asked than can be done now: the same request is good a moment later.
+    pub fn busy() -> Self {
+        Self::new(
+            Code::Busy,
+            "more is asked than can be done now: try again in a moment",
+        )
+    }
+
+    /// Something went wrong on our side, or too much waits (which is [`Problem::busy`]); it is logged
+    /// here, once, and the client is told nothing of it.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut chain = error.to_string();
+        let mut busy = is_busy(error);
         let mut source = error.source();
         while let Some(inner) = source {
             chain = format!("{chain}: {inner}");
+            busy |= is_busy(inner);
             source = inner.source();
+        }
+        if busy {
+            tracing::warn!(error = chain, "a request was put off");
+            return Self::busy();
         }
         tracing::error!(error = chain, "a request failed");
         Self::unexplained()
@@ -181,10 +195,25 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let content = [(header::CONTENT_TYPE, PROBLEM_JSON)];
-        let mut response = (self.code.status(), content, body).into_response();
+        let status = self.code.status();
+        let mut response = (status, content, body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECS.into());
+        }
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Writes wait in a queue that is written every few milliseconds: a moment is enough.
+const RETRY_AFTER_SECS: u16 = 2;
+
+fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(crate::db::Error::Busy(_) | crate::db::Error::Closed)
+    )
 }
 
 #[cfg(test)]
@@ -221,5 +250,18 @@ mod tests {
                 "detail": "something went wrong here; it is in the server's log",
             })
         );
+    }
+
+    #[test]
+    fn a_full_queue_is_not_a_fault() {
+        use crate::db;
+        use crate::delivery::DeliveryError;
+        let busy = DeliveryError::from(db::Error::Busy(10_000));
+        let response = Problem::internal(&busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        let broken = DeliveryError::from(db::Error::Collided("delivery.receive"));
+        let problem = Problem::internal(&broken);
+        assert_eq!((problem.status, problem.code), (500, Code::Internal));
     }
 }

@@ -13,6 +13,7 @@ use axum::routing::{get, post, put};
 use contract::protocol::{LOG_CHUNK_BYTES_MAX, REPORT_BYTES_MAX};
 use http::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -22,7 +23,7 @@ pub fn public(app: Arc<App>) -> Router {
         .merge(upkeep())
         .merge(api())
         .route("/registry/token", get(super::registry_token::token))
-        .route("/hooks/{hook}", post(hooks::receive::receive))
+        .merge(deliveries())
         .merge(people())
         .fallback(pages::fallback)
         .layer(CsrfLayer::new())
@@ -30,6 +31,22 @@ pub fn public(app: Arc<App>) -> Router {
         .layer(from_fn(security_headers))
         .layer(from_fn_with_state(ids(&app), request_id))
         .with_state(app)
+}
+
+/// A request of people or programs as a whole, until its answer begins: what is read from a disk or a
+/// database comes in a moment, a live log's head too.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// An import of advisories is read, checked and stored before its answer.
+const IMPORT_MAX: Duration = Duration::from_secs(15 * 60);
+
+fn timeout(after: Duration) -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, after)
+}
+
+fn deliveries() -> Router<Arc<App>> {
+    Router::new()
+        .route("/hooks/{hook}", post(hooks::receive::receive))
+        .layer(timeout(REQUEST_MAX))
 }
 
 /// `admin.sock`: the API for users of this host.
@@ -50,7 +67,7 @@ fn ids(app: &Arc<App>) -> Arc<dyn IdSource> {
 const WORKER_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// A request of a worker as a whole: 64 MiB over a slow line, and longer than a claim waits.
-const WORKER_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(300);
+const WORKER_REQUEST_MAX: Duration = Duration::from_secs(300);
 
 /// `/worker/v1`: the entrance for workers.
 pub fn workers(entrance: Entrance) -> Router {
@@ -112,6 +129,10 @@ fn api() -> Router<Arc<App>> {
             "/api/v1/projects/{project}/hooks",
             post(api::hooks::add).get(api::hooks::list),
         )
+        .route(
+            "/api/v1/projects/{project}/hooks/{hook}/disable",
+            post(api::hooks::disable),
+        )
         .route("/api/v1/workers/tokens", post(api::workers::make_token))
         .route("/api/v1/workers/{name}/{act}", post(api::workers::act))
         .route("/api/v1/projects/{project}/runs", get(api::runs::list))
@@ -140,9 +161,12 @@ fn api() -> Router<Arc<App>> {
             post(api::promotions::request),
         )
         .route("/api/v1/promotions/{id}", get(api::promotions::show))
+        .layer(timeout(REQUEST_MAX))
         .route(
             "/api/v1/advisories",
-            get(api::advisories::list).put(api::advisories::import),
+            get(api::advisories::list)
+                .put(api::advisories::import)
+                .layer(timeout(IMPORT_MAX)),
         )
 }
 
@@ -188,4 +212,5 @@ fn people() -> Router<Arc<App>> {
         .route("/static/{hash}/{file}", get(pages::file))
         .route("/docs/names/{kind}/{name}", get(pages::name))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(timeout(REQUEST_MAX))
 }

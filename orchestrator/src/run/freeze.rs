@@ -3,10 +3,10 @@
 
 use super::plan::{Plan, PlannedStep, PlannedWork};
 use crate::config::Tools;
-use contract::complaint::{Complaint, Complaints};
+use contract::complaint::{Code, Complaint, Complaints};
 use contract::digest::CommitId;
 use contract::image::ImageRef;
-use contract::language::{EventKind, Pipeline, Step, StepKind, ToolName, when_matches};
+use contract::language::{self, EventKind, Pipeline, Step, StepKind, ToolName};
 use contract::name::Name;
 use contract::protocol::{Resources, Tool};
 use contract::settings::Settings;
@@ -43,7 +43,7 @@ pub(super) fn freeze(given: &Given<'_>) -> Result<Plan, Vec<Complaint>> {
     if runs.is_empty() {
         let message = format!("no step runs for {}", given.ref_name);
         let help = "give at least one step no `when`, or start on fewer refs".to_owned();
-        complaints.add("no-steps", &(0..0), message, "", Some(help));
+        complaints.add(Code::NoSteps, &(0..0), message, "", Some(help));
     }
     if complaints.is_empty() {
         Ok(Plan {
@@ -56,26 +56,9 @@ pub(super) fn freeze(given: &Given<'_>) -> Result<Plan, Vec<Complaint>> {
     }
 }
 
-/// The steps whose `when` matches and that need no step whose `when` does not.
+/// The steps that run for the push that is planned.
 pub(super) fn steps_that_run<'a>(given: &Given<'a>) -> BTreeSet<&'a Name> {
-    let steps = &given.pipeline.steps;
-    let mut runs: BTreeSet<&Name> = steps
-        .iter()
-        .filter(|step| when_matches(&step.when, EventKind::Push, given.ref_name).is_ok())
-        .map(|step| &step.name)
-        .collect();
-    loop {
-        let before = runs.len();
-        for step in steps {
-            let needed = step.needs.iter().chain(step.kind.image_of());
-            if needed.into_iter().any(|name| !runs.contains(name)) {
-                runs.remove(&step.name);
-            }
-        }
-        if runs.len() == before {
-            return runs;
-        }
-    }
+    language::steps_that_run(given.pipeline, EventKind::Push, given.ref_name)
 }
 
 fn planned(step: &Step, given: &Given<'_>, complaints: &mut Complaints<'_>) -> Option<PlannedStep> {
@@ -164,7 +147,7 @@ fn named(name: &str, image: &Option<ImageRef>, complaints: &mut Complaints<'_>) 
             "an operator sets `[tools] {name}` in sallyport.toml"
         ));
         complaints.add(
-            "tool-not-configured",
+            Code::ToolNotConfigured,
             &(at..at + name.len()),
             message,
             "",

@@ -11,7 +11,7 @@ use crate::ground::Ground;
 use crate::project;
 use crate::reconcile::Lanes;
 use crate::source::{Archive, CommitInfo, FileAt, Mirrors};
-use contract::complaint::{Complaint, Complaints};
+use contract::complaint::{Code, Complaint, Complaints};
 use contract::digest::{CommitId, Digest};
 use contract::image::ImageRef;
 use contract::language::{self, CheckContext, Pipeline, StepKind};
@@ -120,8 +120,8 @@ async fn plan(
     let path = &settings.pipeline;
     let bytes = match file(hands, start, path, language::FILE_BYTES_MAX).await? {
         Ok(bytes) => bytes,
-        Err(problem) => {
-            let complaint = one(path, "no-pipeline-file", &problem);
+        Err((code, problem)) => {
+            let complaint = one(path, code, &problem);
             return Ok((None, Planned::Invalid(complaint)));
         }
     };
@@ -219,41 +219,43 @@ async fn dockerfiles(
                     Err(mut wrong) => complaints.append(&mut wrong),
                 }
             }
-            Err(problem) => {
-                let at = given.text.find(dockerfile.as_str());
-                let at = at.map_or(0..0, |at| at..at + dockerfile.len());
-                let mut found = Complaints::new(&given.settings.pipeline, given.text);
-                let message = format!("the Dockerfile of `{}`: {problem}", step.name);
-                found.add("no-dockerfile", &at, message, "", None);
-                complaints.extend(found.finish());
+            Err((_, problem)) => {
+                let (path, text) = (&given.settings.pipeline, given.text);
+                let name = &step.name;
+                let missing = contract::dockerfile::missing(path, text, name, dockerfile, &problem);
+                complaints.extend(missing);
             }
         }
     }
     Ok((bases, complaints))
 }
 
-/// A file of the commit, or in words why there is none.
+/// A file of the commit, or by code and in words why there is none.
 async fn file(
     hands: &Hands,
     start: &Start,
     path: &str,
     bytes_max: usize,
-) -> Result<Result<Vec<u8>, String>, Error> {
+) -> Result<Result<Vec<u8>, (Code, String)>, Error> {
     let found = hands
         .mirrors
         .file(&start.project_id, &start.commit, path, bytes_max)
         .await?;
     Ok(match found {
         FileAt::Bytes(bytes) => Ok(bytes),
-        FileAt::Missing => Err(format!("there is no file `{path}` at this commit")),
-        FileAt::NotAFile => Err(format!("`{path}` is not a file")),
-        FileAt::TooLarge { bytes } => Err(format!(
-            "`{path}` has {bytes} bytes, at most {bytes_max} are read"
-        )),
+        FileAt::Missing => {
+            let problem = format!("there is no file `{path}` at this commit");
+            Err((Code::NoPipelineFile, problem))
+        }
+        FileAt::NotAFile => Err((Code::NoPipelineFile, format!("`{path}` is not a file"))),
+        FileAt::TooLarge { bytes } => {
+            let problem = format!("`{path}` has {bytes} bytes, at most {bytes_max} are read");
+            Err((Code::TooLarge, problem))
+        }
     })
 }
 
-fn one(path: &str, code: &str, message: &str) -> Vec<Complaint> {
+fn one(path: &str, code: Code, message: &str) -> Vec<Complaint> {
     let mut complaints = Complaints::new(path, "");
     complaints.add(code, &(0..0), message, "", None);
     complaints.finish()

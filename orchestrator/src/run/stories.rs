@@ -237,6 +237,27 @@ crate::store_tests! {
         assert!(complaints.contains("error[unknown-step]"), "{complaints}");
     }
 
+    fn a_file_that_is_too_large_is_said_to_be_that(db: Db) {
+        let forge = Forge::new(db).await;
+        let large = format!("{PIPELINE}# {}\n", "x".repeat(300 * 1024));
+        let commit = forge.commits(&[(".sallyport.yml", &large)]);
+        forge.triggers("t1", &commit).await;
+        forge.pass().await;
+        let complaints = forge.column("SELECT complaints FROM run").await;
+        assert!(complaints.contains("error[too-large]"), "{complaints}");
+    }
+
+    fn a_chain_of_links_that_leads_out_is_invalid(db: Db) {
+        let forge = Forge::new(db).await;
+        // `here/.` is the top, so that `here/..` is above it.
+        let files = [(".sallyport.yml", PIPELINE), ("Dockerfile", &dockerfile()), ("@here", "."), ("@out", "here/../x")];
+        let commit = forge.commits(&files);
+        forge.triggers("t1", &commit).await;
+        forge.pass().await;
+        let complaints = forge.column("SELECT complaints FROM run").await;
+        assert!(complaints.contains("error[link-outside]") && complaints.contains("--> out:1:1"), "{complaints}");
+    }
+
     fn a_dockerfile_from_elsewhere_is_invalid_with_its_line(db: Db) {
         let forge = Forge::new(db).await;
         let evil = "# base\nFROM docker.io/library/python:3.12\n";

@@ -3,9 +3,10 @@
 
 use super::error::SourceError;
 use super::read::{is_link, oid};
-use contract::complaint::{Complaint, Complaints};
+use contract::complaint::{Code, Complaint, Complaints};
 use contract::digest::CommitId;
 use git2::{ObjectType, Repository, Tree};
+use std::collections::BTreeMap;
 use std::io;
 
 /// The whole archive; it is unpacked into a work area of memory or disk with a budget of its own.
@@ -42,8 +43,11 @@ pub(super) fn archive(
         .and_then(|id| repository.find_commit(id))
         .map_err(read)?;
     let tree = found.tree().map_err(read)?;
+    let mut links = BTreeMap::new();
+    gather_links(repository, &tree, "", 0, &mut links).map_err(read)?;
     let mut writer = Writer {
         repository,
+        links,
         time: u64::try_from(found.time().seconds()).unwrap_or(0),
         tar: tar::Builder::new(Vec::new()),
         files: 0,
@@ -89,6 +93,8 @@ impl From<io::Error> for Failed {
 
 struct Writer<'r> {
     repository: &'r Repository,
+    /// Every link of the commit: where it is, where it points.
+    links: BTreeMap<String, String>,
     time: u64,
     tar: tar::Builder<Vec<u8>>,
     files: usize,
@@ -100,7 +106,7 @@ impl Writer<'_> {
     fn folder(&mut self, tree: &Tree<'_>, folder: &str, depth: usize) -> Result<(), Failed> {
         if depth > DEPTH_MAX {
             self.refuse(
-                "source-too-deep",
+                Code::SourceTooDeep,
                 folder,
                 "folders lie too deep in each other",
             );
@@ -114,7 +120,7 @@ impl Writer<'_> {
                 return Ok(());
             }
             let Ok(name) = std::str::from_utf8(entry.name_bytes()) else {
-                self.refuse("source-name", folder, "a file's name is not UTF-8");
+                self.refuse(Code::SourceName, folder, "a file's name is not UTF-8");
                 continue;
             };
             let path = if folder.is_empty() {
@@ -129,10 +135,10 @@ impl Writer<'_> {
                 }
                 Some(ObjectType::Blob) => self.blob(entry, &path)?,
                 Some(ObjectType::Commit) => {
-                    self.refuse("submodule", &path, "submodules are not fetched");
+                    self.refuse(Code::Submodule, &path, "submodules are not fetched");
                 }
                 Some(ObjectType::Any | ObjectType::Tag) | None => {
-                    self.refuse("source-entry", &path, "neither a file nor a folder");
+                    self.refuse(Code::SourceEntry, &path, "neither a file nor a folder");
                 }
             }
         }
@@ -145,7 +151,7 @@ impl Writer<'_> {
         self.bytes = self.bytes.saturating_add(length).saturating_add(1024);
         if self.files > FILES_MAX || self.bytes > SOURCE_BYTES_MAX {
             self.refuse(
-                "source-too-large",
+                Code::SourceTooLarge,
                 path,
                 "the commit has more than 50 000 files or 256 MiB",
             );
@@ -157,7 +163,7 @@ impl Writer<'_> {
             return self.link(path, content);
         }
         if content.starts_with(LFS_POINTER) && content.len() < 1024 {
-            self.refuse("lfs-pointer", path, "files of git LFS are not fetched");
+            self.refuse(Code::LfsPointer, path, "files of git LFS are not fetched");
             return Ok(());
         }
         let mut header = self.header(tar::EntryType::Regular);
@@ -168,7 +174,11 @@ impl Writer<'_> {
         });
         header.set_size(content.len() as u64);
         if header.set_path(path).is_err() {
-            self.refuse("source-name", path, "the path is too long for an archive");
+            self.refuse(
+                Code::SourceName,
+                path,
+                "the path is too long for an archive",
+            );
             return Ok(());
         }
         header.set_cksum();
@@ -180,15 +190,23 @@ impl Writer<'_> {
         let target = std::str::from_utf8(target)
             .ok()
             .filter(|t| t.len() <= LINK_BYTES_MAX);
-        let Some(target) = target.filter(|target| stays_inside(path, target)) else {
-            self.refuse("link-outside", path, "a link leads out of the repository");
+        let Some(target) = target.filter(|target| stays_inside(&self.links, path, target)) else {
+            self.refuse(
+                Code::LinkOutside,
+                path,
+                "a link leads out of the repository",
+            );
             return Ok(());
         };
         let mut header = self.header(tar::EntryType::Symlink);
         header.set_mode(0o777);
         header.set_size(0);
         if header.set_path(path).is_err() || header.set_link_name_literal(target).is_err() {
-            self.refuse("source-name", path, "the path is too long for an archive");
+            self.refuse(
+                Code::SourceName,
+                path,
+                "the path is too long for an archive",
+            );
             return Ok(());
         }
         header.set_cksum();
@@ -209,7 +227,7 @@ impl Writer<'_> {
         self.files > FILES_MAX || self.bytes > SOURCE_BYTES_MAX
     }
 
-    fn refuse(&mut self, code: &str, path: &str, message: &str) {
+    fn refuse(&mut self, code: Code, path: &str, message: &str) {
         let mut complaints = Complaints::new(path, "");
         complaints.add(code, &(0..0), message, "", None);
         if self.refused.len() < contract::complaint::COMPLAINTS_MAX {
@@ -218,18 +236,81 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a link at `path` leads to somewhere in the repository, by its text alone.
-fn stays_inside(path: &str, target: &str) -> bool {
-    if target.is_empty() || target.starts_with('/') || target.contains('\0') {
-        return false;
+/// The links of a commit that can be archived at all.
+fn gather_links(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    folder: &str,
+    depth: usize,
+    links: &mut BTreeMap<String, String>,
+) -> Result<(), git2::Error> {
+    if depth > DEPTH_MAX {
+        return Ok(());
     }
-    let mut depth = path.split('/').count() - 1;
-    for part in target.split('/') {
+    for entry in tree {
+        let Ok(name) = std::str::from_utf8(entry.name_bytes()) else {
+            continue;
+        };
+        let path = if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{folder}/{name}")
+        };
+        if entry.kind() == Some(ObjectType::Tree) {
+            let inner = repository.find_tree(entry.id())?;
+            gather_links(repository, &inner, &path, depth + 1, links)?;
+        } else if is_link(entry.filemode()) && links.len() < FILES_MAX {
+            let (bytes, _) = repository.odb()?.read_header(entry.id())?;
+            if bytes <= LINK_BYTES_MAX
+                && let Ok(target) = std::str::from_utf8(repository.find_blob(entry.id())?.content())
+            {
+                links.insert(path, target.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The kernel follows no more links than these on one way.
+const FOLLOWED_MAX: usize = 40;
+
+/// Whether a link at `path` leads to somewhere in the repository, on its whole way: a link that it passes
+/// is followed as the kernel does, and after `a -> deep/folder` the `..` of `a/..` is `deep`.
+fn stays_inside(links: &BTreeMap<String, String>, path: &str, target: &str) -> bool {
+    let mut at: Vec<&str> = path.split('/').collect();
+    at.pop();
+    // What is still to be walked, the next part last.
+    let mut ahead: Vec<&str> = vec![target];
+    let mut followed = 0;
+    while let Some(rest) = ahead.pop() {
+        if rest.is_empty() || rest.starts_with('/') || rest.contains('\0') {
+            return false;
+        }
+        let (part, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let rest = rest.trim_start_matches('/');
+        if !rest.is_empty() {
+            ahead.push(rest);
+        }
         match part {
-            "" | "." => {}
-            ".." if depth == 0 => return false,
-            ".." => depth -= 1,
-            _ => depth += 1,
+            "." => {}
+            ".." => {
+                if at.pop().is_none() {
+                    return false;
+                }
+            }
+            name => {
+                at.push(name);
+                let here = at.join("/");
+                if let Some(target) = links.get(&here) {
+                    followed += 1;
+                    // A circle leads nowhere: the kernel gives up, and so do we.
+                    if followed > FOLLOWED_MAX {
+                        return true;
+                    }
+                    at.pop();
+                    ahead.push(target);
+                }
+            }
         }
     }
     true
@@ -239,17 +320,46 @@ fn stays_inside(path: &str, target: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn links(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(path, target): &(&str, &str)| ((*path).to_owned(), (*target).to_owned());
+        list.iter().map(owned).collect()
+    }
+
     #[test]
     fn a_link_stays_inside() {
-        assert!(stays_inside("a/b", "../c"));
-        assert!(stays_inside("a", "b/../c"));
+        let none = links(&[]);
+        for (path, target) in [
+            ("a/b", "../c"),
+            ("a", "b/../c"),
+            ("a/b", ".."),
+            ("a", "b//c/"),
+        ] {
+            assert!(stays_inside(&none, path, target), "{path} -> {target}");
+        }
         for (path, target) in [
             ("a", "../c"),
             ("a/b", "../../c"),
             ("a", "/etc/passwd"),
             ("a", ""),
+            ("a", "b/../../c"),
         ] {
-            assert!(!stays_inside(path, target), "{path} -> {target}");
+            assert!(!stays_inside(&none, path, target), "{path} -> {target}");
         }
+    }
+
+    #[test]
+    fn a_chain_of_links_does_not_leave_either() {
+        // Each is inside by its text; on the second's way the first leads to the top.
+        let chain = links(&[("a/b/c/top", "../../.."), ("out", "a/b/c/top/../x")]);
+        assert!(stays_inside(&chain, "a/b/c/top", "../../.."));
+        assert!(!stays_inside(&chain, "out", "a/b/c/top/../x"));
+        let inside = links(&[("short", "deep/er/folder"), ("up", "short/../x")]);
+        assert!(stays_inside(&inside, "up", "short/../x"));
+        let absolute = links(&[("etc", "/etc")]);
+        assert!(!stays_inside(&absolute, "hosts", "etc/hosts"));
+        let circle = links(&[("a", "b"), ("b", "a")]);
+        assert!(stays_inside(&circle, "a", "b"));
+        let growing = links(&[("a", "a/a/a/a")]);
+        assert!(stays_inside(&growing, "x", "a"));
     }
 }

@@ -1,6 +1,6 @@
 //! Makes a hook at the server and its post-receive in a bare repository.
 
-use super::spool::Spool;
+use super::spool::{Receiver, Spool};
 use super::{ProviderWord, add};
 use crate::cli::client::{Answer, Client};
 use crate::cli::{complain, exit, say};
@@ -60,11 +60,32 @@ pub(super) async fn install(
         Answer::Good(url) => url,
         Answer::Refused(code) => return Ok(code),
     };
-    write(&repository, &script, &url, &secret)?;
+    let before = Spool::of(&repository).receiver().ok();
+    let receiver = Receiver { url, secret };
+    write(&repository, &script, &receiver)?;
     say(&format!(
-        "pushes to {} are delivered to {url}",
-        repository.display()
+        "pushes to {} are delivered to {}",
+        repository.display(),
+        receiver.url
     ));
+    match before {
+        Some(before) => switch_off(&client, &project, &before.url).await,
+        None => Ok(exit::YES),
+    }
+}
+
+/// The hook that this one takes the place of is no entrance any more.
+async fn switch_off(client: &Client, project: &str, url: &str) -> anyhow::Result<u8> {
+    let Some((_, id)) = url.rsplit_once("/hooks/") else {
+        return Ok(exit::YES);
+    };
+    let path = format!("/api/v1/projects/{project}/hooks/{id}/disable");
+    match client.post::<Value>(&path, &serde_json::json!({})).await? {
+        Answer::Good(_) => say(&format!("the hook before it, {url}, is switched off")),
+        Answer::Refused(_) => complain(&format!(
+            "the hook before it, {url}, could not be switched off in project {project}"
+        )),
+    }
     Ok(exit::YES)
 }
 
@@ -122,7 +143,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Everything belongs to whoever the repository belongs to: its pushes read the secret.
-fn write(repository: &Path, script: &Path, url: &str, secret: &str) -> anyhow::Result<()> {
+fn write(repository: &Path, script: &Path, receiver: &Receiver) -> anyhow::Result<()> {
     let owner = std::fs::metadata(repository)?;
     let spool = Spool::of(repository);
     let own = |path: &Path| -> anyhow::Result<()> {
@@ -139,21 +160,19 @@ fn write(repository: &Path, script: &Path, url: &str, secret: &str) -> anyhow::R
             .create(&folder)?;
         own(&folder)?;
     }
-    for (name, text) in [("url", url), ("secret", secret)] {
-        let path = spool.folder().join(name);
-        let beside = path.with_extension("new");
-        drop(std::fs::remove_file(&beside));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&beside)
-            .with_context(|| format!("write {}", beside.display()))?;
-        std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &path)?;
-        own(&path)?;
-    }
+    let (path, text) = spool.receiver_file(receiver);
+    let beside = path.with_extension("new");
+    drop(std::fs::remove_file(&beside));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)
+        .with_context(|| format!("write {}", beside.display()))?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()?;
+    own(&beside)?;
+    std::fs::rename(&beside, &path)?;
     if let Some(folder) = script.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -3,13 +3,17 @@
 use anyhow::{Context as _, bail};
 use nix::fcntl::{Flock, FlockArg};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Deliveries that wait; a receiver that is away for longer than these pushes is told of the newest by
 /// hand.
 const SPOOLED_MAX: usize = 10_000;
+/// Deliveries that were refused for good and are kept for people; the oldest goes first.
+const REFUSED_MAX: usize = 100;
+/// `<address> <secret>`.
+const RECEIVER: &str = "receiver";
 
 /// The folder `sallyport/` of a bare repository.
 pub(super) struct Spool {
@@ -22,6 +26,12 @@ pub(super) struct Spooled {
     /// Its id, the same at each attempt.
     pub(super) id: String,
     pub(super) body: Vec<u8>,
+}
+
+/// Who takes the deliveries. No `Debug`: it holds a secret.
+pub(super) struct Receiver {
+    pub(super) url: String,
+    pub(super) secret: Zeroizing<String>,
 }
 
 impl Spool {
@@ -39,25 +49,36 @@ impl Spool {
         self.folder.join("spool")
     }
 
-    /// Where deliveries go.
-    pub(super) fn url(&self) -> anyhow::Result<String> {
-        let path = self.folder.join("url");
-        let url =
-            std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        Ok(url.trim().to_owned())
+    /// Where deliveries go and what they are signed with: one file, replaced as a whole, so that no push
+    /// signs for the one hook and sends to the other.
+    pub(super) fn receiver(&self) -> anyhow::Result<Receiver> {
+        let path = self.folder.join(RECEIVER);
+        let text = crate::cli::read_secret(&path)?;
+        let mut words = text.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some(url), Some(secret), None) => Ok(Receiver {
+                url: url.to_owned(),
+                secret: Zeroizing::new(secret.to_owned()),
+            }),
+            _ => bail!("{} is not `<address> <secret>`", path.display()),
+        }
     }
 
-    /// What they are signed with.
-    pub(super) fn secret(&self) -> anyhow::Result<Zeroizing<String>> {
-        crate::cli::read_secret(&self.folder.join("secret"))
+    /// Where the receiver is noted, and its text.
+    pub(super) fn receiver_file(&self, receiver: &Receiver) -> (PathBuf, Zeroizing<String>) {
+        let Receiver { url, secret } = receiver;
+        let text = Zeroizing::new(format!("{url} {}\n", secret.as_str()));
+        (self.folder.join(RECEIVER), text)
+    }
+
+    /// How many more deliveries may wait.
+    pub(super) fn room(&self) -> anyhow::Result<usize> {
+        Ok(SPOOLED_MAX.saturating_sub(self.list()?.len()))
     }
 
     /// Writes a delivery durably: what was spooled survives the loss of power.
     pub(super) fn add(&self, order: i64, id: &str, body: &[u8]) -> anyhow::Result<()> {
         let folder = self.waiting_folder();
-        if self.list()?.len() >= SPOOLED_MAX {
-            bail!("{SPOOLED_MAX} pushes wait in {}", folder.display());
-        }
         let path = folder.join(format!("{order:020}-{id}.json"));
         let beside = folder.join(format!(".{id}.new"));
         let mut file = std::fs::OpenOptions::new()
@@ -73,18 +94,30 @@ impl Spool {
         Ok(())
     }
 
+    /// Takes one out of the way that the receiver will never take, with its answer beside it.
+    pub(super) fn set_aside(&self, spooled: &Spooled, why: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.join("refused");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
+        let kept = json_files(&folder)?;
+        let too_many = (kept.len() + 1).saturating_sub(REFUSED_MAX);
+        for old in kept.iter().take(too_many) {
+            drop(std::fs::remove_file(old.with_extension("txt")));
+            std::fs::remove_file(old).with_context(|| format!("remove {}", old.display()))?;
+        }
+        let name = spooled.path.file_name().unwrap_or_default();
+        let path = folder.join(name);
+        std::fs::write(path.with_extension("txt"), format!("{why}\n"))?;
+        std::fs::rename(&spooled.path, &path)
+            .with_context(|| format!("move {}", spooled.path.display()))?;
+        Ok(path)
+    }
+
     /// What waits, oldest first.
     pub(super) fn list(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let folder = self.waiting_folder();
-        let entries =
-            std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
-        let mut paths: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|end| end == "json"))
-            .collect();
-        paths.sort();
-        Ok(paths)
+        json_files(&self.waiting_folder())
     }
 
     /// Reads one that waits; `None` when another process has just sent it.
@@ -107,8 +140,17 @@ impl Spool {
     }
 
     /// One sender at a time keeps the order; `None` when another sends.
-    pub(super) fn lock(&self) -> anyhow::Result<Option<Flock<std::fs::File>>> {
-        let path = self.folder.join("sender.lock");
+    pub(super) fn lock_sender(&self) -> anyhow::Result<Option<Flock<std::fs::File>>> {
+        self.lock("sender.lock")
+    }
+
+    /// One retry is enough, however many pushes an outage sees; `None` when there is one.
+    pub(super) fn lock_retry(&self) -> anyhow::Result<Option<Flock<std::fs::File>>> {
+        self.lock("retry.lock")
+    }
+
+    fn lock(&self, name: &str) -> anyhow::Result<Option<Flock<std::fs::File>>> {
+        let path = self.folder.join(name);
         let file = std::fs::OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -117,4 +159,16 @@ impl Spool {
             .with_context(|| format!("open {}", path.display()))?;
         Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
     }
+}
+
+fn json_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    paths.sort();
+    Ok(paths)
 }

@@ -1,7 +1,7 @@
-//! `POST /api/v1/projects/{project}/hooks`, `GET …/hooks`.
+//! `POST /api/v1/projects/{project}/hooks`, `GET …/hooks`, `POST …/hooks/{hook}/disable`.
 
 use crate::app::App;
-use crate::delivery::{self, AddHook, Provider};
+use crate::delivery::{self, AddHook, HookId, Provider};
 use crate::http::extract::ApiCaller;
 use crate::http::problem::{Code, Problem};
 use crate::identity::{self, Permission, PersonId};
@@ -89,6 +89,30 @@ pub async fn list(
     };
     let hooks = hooks.map_err(failed)?.into_iter().map(listed).collect();
     Ok(Json(hooks))
+}
+
+/// What came of switching off.
+#[derive(Serialize)]
+pub struct HookDisabled {
+    /// Its id.
+    pub id: String,
+}
+
+/// Switches a hook off: nothing comes in by it any more.
+pub async fn disable(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path((name, hook)): Path<(String, String)>,
+) -> Result<Json<HookDisabled>, Problem> {
+    let project = found(&app, &name).await?;
+    caller.must(Permission::Administer, project.id.as_str())?;
+    let id = HookId::parse(&hook).ok_or_else(Problem::not_found)?;
+    let disabled = delivery::disable_hook(&app.intake, &caller.0.actor, &project.id, &id).await;
+    if disabled.map_err(|error| Problem::internal(&error))? {
+        Ok(Json(HookDisabled { id: hook }))
+    } else {
+        Err(Problem::not_found())
+    }
 }
 
 async fn found(app: &App, name: &str) -> Result<Project, Problem> {

@@ -2,7 +2,7 @@
 
 use super::client_address;
 use crate::app::App;
-use crate::delivery::{self, Intake, RefusalReason, Refused, Request, SignedBody};
+use crate::delivery::{self, BodyRoom, Intake, RefusalReason, Refused, Request, SignedBody};
 use crate::http::problem::{Code, Problem};
 use axum::extract::{FromRequest, FromRequestParts as _, Path};
 use bytes::{Bytes, BytesMut};
@@ -17,8 +17,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The buffer grows with what comes; a claimed length reserves no more than this.
 const RESERVE_BYTES_MAX: usize = 64 * 1024;
 
-/// A verified request at a hook.
-pub struct Signed(pub SignedBody);
+/// A verified request at a hook, and the room that its body takes until it is answered.
+pub struct Signed(pub SignedBody, pub BodyRoom);
 
 impl FromRequest<Arc<App>> for Signed {
     type Rejection = Problem;
@@ -33,7 +33,8 @@ impl FromRequest<Arc<App>> for Signed {
         let proxies = &app.config.server.trusted_proxies;
         let address = client_address(proxies, &parts.extensions, &parts.headers);
         let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let read = read(body, &parts.headers, app.intake.body_bytes_max());
+        let mut room = app.intake.no_room();
+        let read = read(body, &parts.headers, app.intake.body_bytes_max(), &mut room);
         let body = tokio::time::timeout(BODY_TIMEOUT, read)
             .await
             .unwrap_or(Err(RefusalReason::BodyTruncated));
@@ -44,7 +45,7 @@ impl FromRequest<Arc<App>> for Signed {
             address,
         };
         match SignedBody::verify(&app.intake, request).await {
-            Ok(signed) => Ok(Self(signed)),
+            Ok(signed) => Ok(Self(signed, room)),
             Err(refused) => Err(answer(&app.intake, &refused).await),
         }
     }
@@ -55,6 +56,7 @@ async fn read(
     mut body: axum::body::Body,
     headers: &HeaderMap,
     bytes_max: usize,
+    room: &mut BodyRoom,
 ) -> Result<Bytes, RefusalReason> {
     let claimed = headers.get(header::CONTENT_LENGTH);
     let claimed = claimed.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -69,6 +71,10 @@ async fn read(
         };
         if bytes.len() + data.len() > bytes_max {
             return Err(RefusalReason::BodyTooLarge);
+        }
+        // By what has come, not by what is claimed: a claim costs its sender nothing.
+        if !room.grow(data.len()) {
+            return Err(RefusalReason::Overloaded);
         }
         bytes.extend_from_slice(&data);
     }
@@ -105,6 +111,7 @@ async fn answer(intake: &Intake, refused: &Refused) -> Problem {
             "the headers name no delivery id or event: wanted 1 to 128 letters, digits, `-_.:`",
         ),
         RefusalReason::IdReused => id_reused(),
+        RefusalReason::Overloaded => Problem::busy(),
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Answer {
 /// Receives a delivery: it is durable when this answers.
 pub async fn receive(
     State(app): State<Arc<App>>,
-    Signed(signed): Signed,
+    Signed(signed, _room): Signed,
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
     let received = delivery::receive(&app.intake, signed).await;
     let answer = |status, outcome, id: DeliveryId| {
