@@ -1,6 +1,11 @@
 //! A push against a receiver that accepts and never answers: the push is good and hardly longer, and
 //! the delivery arrives once the receiver answers.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of a test fail as tests do; the permission for tests does not reach them here"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;

@@ -147,6 +147,35 @@ mod tests {
     use crate::id::SystemIds;
     use std::sync::Arc;
 
+    /// Ids and salts that are known before.
+    struct Known;
+
+    impl IdSource for Known {
+        fn uuid(&self) -> uuid::Uuid {
+            uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)
+        }
+
+        fn random(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    /// What was written once is read by every later version: these bytes never change.
+    #[test]
+    fn an_entry_of_version_1_has_these_bytes() {
+        let actor = Actor::Hook { id: "h".to_owned() };
+        let sealed = Record::new("delivery.accepted", "delivery:d", &actor)
+            .project("p")
+            .with("event", "push")
+            .with("bytes", 12)
+            .with("folded", false)
+            .with("nothing", Value::Null)
+            .with_sensitive("address", "mara@shop.example")
+            .seal(At(1_790_000_000_000_000), AuditId::new(&Known), &Known);
+        let golden = include_str!("golden/entry-v1.json");
+        assert_eq!(String::from_utf8(sealed.bytes).unwrap(), golden.trim_end());
+    }
+
     #[test]
     fn an_entry_holds_a_commitment_and_never_the_clear_value() {
         let ids = SystemIds::new(Arc::new(SteppedClock::new(At(1_790_000_000_000_000))));

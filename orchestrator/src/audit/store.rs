@@ -131,12 +131,34 @@ pub async fn newest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{SteppedClock, SystemClock};
+    use crate::db::Db;
     use crate::id::SystemIds;
     use crate::identity::Actor;
     use std::sync::Arc;
 
+    async fn write(db: &Db, bytes: usize) -> Result<(), Error> {
+        let write = db.write("test.audit", move |conn| {
+            Box::pin(async move {
+                let ids = SystemIds::new(Arc::new(SteppedClock::new(At(1))));
+                let record = Record::new("test.done", "thing:t", &Actor::System)
+                    .with("text", "x".repeat(bytes));
+                append(conn, At(1), &ids, record).await.map(drop)
+            })
+        });
+        write.await
+    }
+
     crate::store_tests! {
+        fn an_entry_that_is_too_long_fails_its_whole_act(db: Db) {
+            // The longest that fits leaves room for what is around the text.
+            write(&db, ENTRY_BYTES_MAX - 256).await.unwrap();
+            let refused = write(&db, ENTRY_BYTES_MAX).await;
+            assert!(matches!(refused, Err(Error::Inconsistent { table: "audit_entry", .. })), "{refused:?}");
+            let mut conn = db.reader().await.unwrap();
+            assert_eq!(by_subject(&mut conn, "thing:t", 9).await.unwrap().len(), 1);
+        }
+
         fn the_log_is_read_by_type_subject_and_place(db: Db) {
             let written = db.write("test.entries", |conn| Box::pin(async move {
                 let ids = SystemIds::new(Arc::new(SystemClock));

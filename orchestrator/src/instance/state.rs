@@ -23,6 +23,16 @@ pub enum InstanceError {
     /// Another process works with the data folder.
     #[error("{0}: another sallyport works with this data folder")]
     Locked(PathBuf),
+    /// The data folder is other users' to look into.
+    #[error(
+        "{path}: other users can look into this data folder (mode {mode:03o}): `chmod 700 {path}`"
+    )]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// A file of the data folder.
     #[error("{what} {path}")]
     File {

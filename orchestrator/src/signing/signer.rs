@@ -86,7 +86,7 @@ impl SignerConfig {
         place: &config::Place,
     ) -> Result<(Self, config::Origins), config::ConfigError> {
         let (config, origins): (Self, _) =
-            config::read(place, "SALLYPORT_SIGNER", std::env::vars())?;
+            config::read(place, "SALLYPORT_SIGNER", crate::config::environment())?;
         match config.master_key.fault() {
             None => Ok((config, origins)),
             Some(fault) => Err(config::ConfigError(origins.blame(&[fault]))),

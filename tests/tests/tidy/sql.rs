@@ -101,10 +101,7 @@ const READS: &[(&str, &str, &str)] = &[
 const READERS: &[&str] = &["history"];
 
 /// A table that the DDL has and nobody owns yet.
-const WITHOUT_OWNER: &[(&str, &str)] = &[(
-    "trigger_retry",
-    "deliveries whose repository could not be read are tried again by the clock alone so far",
-)];
+const WITHOUT_OWNER: &[(&str, &str)] = &[];
 
 #[test]
 fn sql_stands_in_store_files_only() {
