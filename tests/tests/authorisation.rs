@@ -32,6 +32,7 @@ GET  /api/v1/projects/{project}/settings                                      40
 PUT  /api/v1/projects/{project}/settings                                      401 403 403 403 403 200 200
 GET  /api/v1/projects/{project}/hooks                                         401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/hooks                                         401 404 403 403 403 201 201
+POST /api/v1/projects/{project}/hooks/{hook}/disable                          401 404 403 403 403 404 404
 GET  /api/v1/projects/{project}/runs                                          401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/runs/{number}                                 401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/runs/{number}/cancel                          401 404 202 202 403 202 202

@@ -24,6 +24,15 @@ struct Heard {
 }
 
 impl Heard {
+    /// The body without the request's own id.
+    fn without_id(&self) -> serde_json::Value {
+        let mut body = self.body.clone();
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("request_id");
+        }
+        body
+    }
+
     fn text(&self, key: &str) -> &str {
         self.body[key].as_str().unwrap_or_default()
     }
@@ -132,8 +141,8 @@ async fn an_unknown_hook_answers_as_a_bad_signature() {
             "{what}"
         );
         assert_eq!(
-            (&heard.body, &heard.kind),
-            (&wrong.body, &wrong.kind),
+            (heard.without_id(), &heard.kind),
+            (wrong.without_id(), &wrong.kind),
             "{what}"
         );
     }
