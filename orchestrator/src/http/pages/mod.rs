@@ -5,6 +5,7 @@
 //! *Never*: SQL; a decision; a secret; anything inline that the CSP would have to allow.
 //! *Before / After*: `extract` / the room that is asked.
 
+mod attested;
 mod environments;
 mod error;
 mod frame;
@@ -28,7 +29,7 @@ pub use lists::{approvals, audit_entries, deliveries, delivery_page, workers};
 pub use log::{events, log, raw};
 pub use names::name;
 pub use promotion::{answer, promotion};
-pub use run::run;
+pub use run::{again, artifact, cancel, run};
 pub use runs::{project, runs};
 pub use sign_in::{sign_in, sign_in_form, sign_out};
 pub use statics::file;
