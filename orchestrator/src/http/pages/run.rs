@@ -201,7 +201,19 @@ fn said(state: &RunState) -> String {
             return String::new();
         }
     };
-    words::detail(cause)
+    match cause {
+        // A run's failure names its step.
+        Cause::Failed { what } => format!("Step {what} failed"),
+        Cause::Passed
+        | Cause::WorkerLost
+        | Cause::Deadline { .. }
+        | Cause::Cancelled { .. }
+        | Cause::Superseded { .. }
+        | Cause::Refused { .. }
+        | Cause::Incomplete { .. }
+        | Cause::Infrastructure { .. }
+        | Cause::Needed { .. } => words::detail(cause),
+    }
 }
 
 /// A run that still works and can only end badly.
