@@ -135,7 +135,8 @@ function follow(log) {
     const use = badge.querySelector("use");
     badge.className = "badge is-" + state.class;
     badge.querySelector("svg").classList.toggle("spin", state.class === "work");
-    use.setAttribute("href", use.getAttribute("href").replace(/#.*/, "#" + state.shape));
+    const icon = use.getAttribute("href").replace(/#.*/, "#" + state.shape);
+    if (use.getAttribute("href") !== icon) use.setAttribute("href", icon);
     badge.lastChild.textContent = state.word;
     said.textContent = state.detail;
     if (!state.over) return;

@@ -11,24 +11,43 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => delete button.dataset.done, 2000);
 });
 
-// A part that changes by itself is fetched again while its page is looked at, until it is final.
+// Parts that change by themselves (`data-refresh`, with an id) are read again from the page's own address
+// while it is looked at, until the server no longer marks them.
 const EVERY_MS = 2000;
-for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
+if (document.querySelector("[data-refresh]")) setTimeout(refresh, EVERY_MS);
 
-function refresh(part) {
-  setTimeout(async () => {
-    if (document.visibilityState === "visible" && !part.contains(document.activeElement)) {
-      try {
-        const answer = await fetch(part.dataset.refresh, { redirect: "error" });
-        if (answer.ok) {
-          const html = await answer.text();
-          if (part.innerHTML !== html) part.innerHTML = html;
-          if (answer.headers.has("x-final")) return;
-        }
-      } catch {
-        // The server is away: what is shown stays, and the next try may find it again.
-      }
+async function refresh() {
+  try {
+    if (document.visibilityState === "visible") {
+      const answer = await fetch(location.href, { redirect: "error" });
+      if (answer.ok) renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
-    refresh(part);
-  }, EVERY_MS);
+  } catch {
+    // The server is away: what is shown stays, and the next try may find it again.
+  }
+  if (document.querySelector("[data-refresh]")) return setTimeout(refresh, EVERY_MS);
+  for (const note of document.querySelectorAll("[data-ended]")) note.hidden = false;
+}
+
+function renew(page) {
+  for (const part of document.querySelectorAll("[data-refresh]")) {
+    const now = page.getElementById(part.id);
+    if (now) become(part, now);
+    else part.removeAttribute("data-refresh");
+  }
+}
+
+// Only what differs is touched: focus, selection and scrolling stay where they are.
+function become(old, now) {
+  if (old.isEqualNode(now)) return;
+  if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName) return old.replaceWith(now.cloneNode(true));
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = now.nodeValue;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const [have, want] = [[...old.childNodes], [...now.childNodes]];
+  want.forEach((node, at) => (have[at] ? become(have[at], node) : old.append(node.cloneNode(true))));
+  have.slice(want.length).forEach((node) => node.remove());
 }

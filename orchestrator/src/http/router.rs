@@ -189,6 +189,18 @@ fn people() -> Router<Arc<App>> {
         .route("/projects/{project}/runs", get(pages::runs))
         .route("/projects/{project}/runs/{number}", get(pages::run))
         .route(
+            "/projects/{project}/runs/{number}/again",
+            post(pages::again),
+        )
+        .route(
+            "/projects/{project}/runs/{number}/cancel",
+            post(pages::cancel),
+        )
+        .route(
+            "/projects/{project}/runs/{number}/artifacts/{artifact}",
+            get(pages::artifact),
+        )
+        .route(
             "/projects/{project}/runs/{number}/steps/{step}",
             get(pages::log),
         )

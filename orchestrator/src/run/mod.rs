@@ -26,5 +26,6 @@ pub use plan::{Plan, PlannedService, PlannedStep, PlannedWork};
 pub use reconcile::pass;
 pub use state::{Cause, Error, InvalidTransition, Run, RunEvent, RunId, RunState, Trust};
 pub use store::{
-    by_id, by_number, cancel_asked, complaints, open_by_state, recent, started, without_steps,
+    Filter, Listed, Origin, by_id, by_number, cancel_asked, complaints, filtered, open_by_state,
+    origin, recent, started, without_steps,
 };

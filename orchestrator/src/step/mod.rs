@@ -35,5 +35,6 @@ pub use state::{
     Verdict, Verdicts,
 };
 pub use store::{
-    ArtifactRow, PastLease, artifacts, by_name, claimed, leases, list, open_by_state, reported,
+    ArtifactRow, PastLease, artifact, artifacts, by_name, claimed, leases, list, open_by_state,
+    reported,
 };

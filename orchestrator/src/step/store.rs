@@ -710,6 +710,23 @@ pub async fn artifacts(
     )
 }
 
+/// One artifact, when it is of a last lease of a step of this run.
+pub async fn artifact(
+    conn: &mut Conn,
+    run: &RunId,
+    id: &str,
+) -> Result<Option<ArtifactRow>, Error> {
+    crate::fetch_optional!(
+        conn,
+        ArtifactRow,
+        "SELECT a.id, a.sequence, a.name, a.digest, a.bytes FROM artifact a
+         JOIN step s ON s.id = a.step_id AND s.fence = a.fence
+         WHERE a.id = $1 AND s.run_id = $2",
+        id,
+        run.as_str()
+    )
+}
+
 pub(super) struct NewArtifact<'a> {
     pub(super) id: &'a str,
     pub(super) sequence: i64,

@@ -1,45 +1,77 @@
-//! `GET /projects/{project}/environments`: what is where, and what could come next.
+//! `GET /projects/{project}/environments`: what is where, whether it complies, what could come next.
 
 use super::frame::{now, visible_project};
-use super::promotion::status;
-use super::{Copied, Frame, PageError, Status, Tab, When, page};
+use super::promotion::{condition_status, status};
+use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
 use crate::app::App;
+use crate::clock::At;
+use crate::db::Conn;
+use crate::finding::{self, Severity};
 use crate::http::extract::SignedIn;
-use crate::identity::Permission;
-use crate::image::ReleaseId;
-use crate::promotion::{self, Promotion, RequestOutcome};
+use crate::identity::{self, Permission};
+use crate::image::{Release, ReleaseId};
+use crate::promotion::{self, Placed, Promotion, RequestOutcome};
 use crate::{image, project, run};
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use contract::settings::Promote;
+use contract::settings::{Environment, Promote};
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// Promotions that the page lists.
 const PROMOTIONS_MAX: i64 = 50;
+/// Unmet conditions that a lane names; the promotion's page has all.
+const UNMET_MAX: usize = 4;
 
 /// What an environment holds.
 struct Held {
     run_number: i64,
-    digests: Vec<Copied>,
+    digests: Vec<(String, Copied)>,
+    tag: String,
     since: When,
     promotion_id: String,
+    promotion_number: i64,
+    by: String,
     release_id: String,
+    compliance: Compliance,
+}
+
+/// What is known of it by the findings and advisories of now.
+struct Compliance {
+    status: Status,
+    words: String,
+    when: Option<When>,
+}
+
+/// A promotion that waits for this environment, and for what.
+struct Next {
+    id: String,
+    number: i64,
+    run_number: i64,
+    status: Status,
+    unmet: Vec<(Status, String, String)>,
+    more: usize,
 }
 
 struct Lane {
     name: String,
     by_hand: bool,
     held: Option<Held>,
-    waiting: Vec<(Promotion, Status)>,
+    waiting: Vec<Next>,
     /// What a person may ask for now: release and run number.
-    next: Option<(String, i64)>,
+    ask: Option<(String, i64)>,
+    /// Why nothing could come, in words.
+    nothing: String,
 }
 
 struct Listed {
-    promotion: Promotion,
+    id: String,
+    number: i64,
+    environment: String,
+    run_number: i64,
     status: Status,
+    by: String,
     requested: When,
 }
 
@@ -65,7 +97,7 @@ pub async fn environments(
     let settings = project::current_settings(&mut conn, id)
         .await
         .map_err(PageError::log)?;
-    let settings = settings.ok_or(PageError::NotFound)?.settings;
+    let settings = settings.ok_or(PageError::NotFound)?;
     let placed = promotion::in_environments(&mut conn, id)
         .await
         .map_err(PageError::log)?;
@@ -73,59 +105,80 @@ pub async fn environments(
         .await
         .map_err(PageError::log)?;
     let mut lanes: Vec<Lane> = Vec::new();
-    for environment in &settings.environments {
-        let place = placed
-            .iter()
-            .find(|place| place.environment == environment.name.as_str());
-        let held = match place {
-            Some(place) => Some(held(&mut conn, place, now).await?),
-            None => None,
-        };
-        // What the one before holds, where this one does not hold it and nobody has asked yet.
-        let before = environment.after.last().and_then(|after| {
-            lanes
-                .iter()
-                .find(|lane| lane.name == after.as_str())
-                .and_then(|lane| lane.held.as_ref())
-        });
-        let waiting: Vec<(Promotion, Status)> = promotions
-            .iter()
-            .filter(|p| p.environment == environment.name && !ended(p))
-            .map(|p| (p.clone(), status(&p.state)))
-            .collect();
-        let next = before
-            .filter(|_| environment.promote == Promote::ByHand)
-            .filter(|before| {
-                held.as_ref()
-                    .is_none_or(|held| held.release_id != before.release_id)
-            })
-            .filter(|before| {
-                !waiting
-                    .iter()
-                    .any(|(p, _)| p.release_id.as_str() == before.release_id)
-            })
-            .map(|before| (before.release_id.clone(), before.run_number));
-        let by_hand = environment.promote == Promote::ByHand;
-        lanes.push(Lane {
-            name: environment.name.to_string(),
-            by_hand,
-            held,
-            waiting,
-            next,
+    for environment in &settings.settings.environments {
+        let lane = lane(&mut conn, &app, environment, (&placed, &promotions, &lanes)).await?;
+        lanes.push(lane);
+    }
+    let mut listed = Vec::new();
+    for promotion in &promotions {
+        listed.push(Listed {
+            id: promotion.id.to_string(),
+            number: promotion.number,
+            environment: promotion.environment.to_string(),
+            run_number: run_number(&mut conn, promotion.release_id.as_str()).await?,
+            status: status(&promotion.state),
+            by: by(&mut conn, promotion).await?,
+            requested: When::micros(promotion.requested_at, now),
         });
     }
-    let listed = |promotion: Promotion| Listed {
-        status: status(&promotion.state),
-        requested: When::micros(promotion.requested_at, now),
-        promotion,
-    };
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Environments, "Environments").of_project(&project),
         may_request: signed_in.session.caller.may(Permission::Request, id),
         project: name,
         lanes,
-        promotions: promotions.into_iter().map(listed).collect(),
+        promotions: listed,
     }))
+}
+
+/// One environment, after those before it.
+async fn lane(
+    conn: &mut Conn,
+    app: &App,
+    environment: &Environment,
+    (placed, promotions, lanes): (&[Placed], &[Promotion], &[Lane]),
+) -> Result<Lane, PageError> {
+    let name = environment.name.as_str();
+    let held = match placed.iter().find(|place| place.environment == name) {
+        Some(place) => Some(held(conn, app, environment, place).await?),
+        None => None,
+    };
+    let mut waiting = Vec::new();
+    let open = |p: &&Promotion| p.environment == environment.name && !ended(p);
+    for promotion in promotions.iter().filter(open) {
+        waiting.push(next(conn, app, promotion).await?);
+    }
+    // What the one before holds, where this one does not hold it and nobody has asked yet.
+    let by_hand = environment.promote == Promote::ByHand;
+    let before_name = environment.after.last();
+    let before = before_name.and_then(|after| {
+        let lane = lanes.iter().find(|lane| lane.name == after.as_str());
+        lane.and_then(|lane| lane.held.as_ref())
+    });
+    let has = |release: &str| {
+        let here = held.as_ref().is_some_and(|held| held.release_id == release);
+        here || promotions
+            .iter()
+            .any(|p| open(&p) && p.release_id.as_str() == release)
+    };
+    let ask = before
+        .filter(|before| by_hand && !has(&before.release_id))
+        .map(|before| (before.release_id.clone(), before.run_number));
+    let nothing = match (before_name, before) {
+        (None, _) => "The next run that passes comes by rule.".to_owned(),
+        (Some(name), None) => format!("{name} holds nothing yet."),
+        (Some(name), Some(before)) if has(&before.release_id) => {
+            format!("Run {} of {name} is here already.", before.run_number)
+        }
+        (Some(name), Some(before)) => format!("Run {} of {name} comes by rule.", before.run_number),
+    };
+    Ok(Lane {
+        name: name.to_owned(),
+        by_hand,
+        held,
+        waiting,
+        ask,
+        nothing,
+    })
 }
 
 fn ended(promotion: &Promotion) -> bool {
@@ -136,28 +189,143 @@ fn ended(promotion: &Promotion) -> bool {
     }
 }
 
+/// What waits, and what its gate still wants.
+async fn next(conn: &mut Conn, app: &App, promotion: &Promotion) -> Result<Next, PageError> {
+    let judged = if promotion.state.is_open() {
+        let judged = promotion::judge_in(conn, &app.ground, promotion).await;
+        judged.map_err(PageError::log)?
+    } else {
+        None
+    };
+    let unmet: Vec<_> = judged
+        .iter()
+        .flat_map(|judgement| &judgement.conditions)
+        .filter(|condition| !condition.is_met())
+        .map(|condition| {
+            let status = condition_status(condition.state);
+            (status, condition.title.clone(), condition.detail.clone())
+        })
+        .collect();
+    Ok(Next {
+        id: promotion.id.to_string(),
+        number: promotion.number,
+        run_number: run_number(conn, promotion.release_id.as_str()).await?,
+        status: status(&promotion.state),
+        more: unmet.len().saturating_sub(UNMET_MAX),
+        unmet: unmet.into_iter().take(UNMET_MAX).collect(),
+    })
+}
+
 async fn held(
-    conn: &mut crate::db::Conn,
-    place: &promotion::Placed,
-    now: crate::clock::At,
+    conn: &mut Conn,
+    app: &App,
+    environment: &Environment,
+    place: &Placed,
 ) -> Result<Held, PageError> {
-    let id = ReleaseId::parse(&place.release_id).map_err(|_| PageError::NotFound)?;
-    let release = image::release(conn, &id)
-        .await
-        .map_err(PageError::log)?
-        .ok_or(PageError::NotFound)?;
-    let run = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
-    let run = run::by_id(conn, &run).await.map_err(PageError::log)?;
+    let now = now(app);
+    let release = release(conn, &place.release_id).await?;
+    let run_number = run_number(conn, &place.release_id).await?;
+    let id = promotion::PromotionId::parse(&place.promotion_id).map_err(|_| PageError::NotFound)?;
+    let promotion = promotion::by_id(conn, &id).await.map_err(PageError::log)?;
+    let promotion = promotion.ok_or(PageError::NotFound)?;
+    let digest = |(name, image): (&contract::name::Name, &image::ReleaseImage)| {
+        (
+            name.to_string(),
+            Copied::new("digest", image.digest.to_string()),
+        )
+    };
     Ok(Held {
-        run_number: run.map_or(0, |run| run.number),
-        digests: release
-            .images
-            .values()
-            .map(|i| Copied::new("digest", i.digest.to_string()))
-            .collect(),
+        run_number,
+        digests: release.images.iter().map(digest).collect(),
+        tag: format!("run-{run_number}"),
         since: When::micros(place.since_at, now),
         promotion_id: place.promotion_id.clone(),
+        promotion_number: promotion.number,
+        by: by(conn, &promotion).await?,
+        compliance: compliance(conn, environment, &release, now).await?,
         release_id: place.release_id.clone(),
+    })
+}
+
+/// Findings of now against this environment's own rule. What nobody has judged is said to be so.
+async fn compliance(
+    conn: &mut Conn,
+    environment: &Environment,
+    release: &Release,
+    now: At,
+) -> Result<Compliance, PageError> {
+    let known = finding::open_for_release(conn, release.id.as_str())
+        .await
+        .map_err(PageError::log)?
+        .unwrap_or_default();
+    let when = known.confirmed_at().map(|at| When::micros(at, now));
+    let look = |look, shape, word, words: String| Compliance {
+        status: Status::new(look, shape, word),
+        words,
+        when: when.clone(),
+    };
+    let Some(rule) = &environment.gate.findings else {
+        let words = "This gate has no rule on findings.".to_owned();
+        return Ok(look(Look::Idle, "skip", "Not asked", words));
+    };
+    let threshold = Severity::from(rule.none_at_or_above);
+    let open = known.at_or_above(threshold).count();
+    Ok(if open > 0 {
+        let worst = known.at_or_above(threshold).next();
+        let worst = worst.map_or_else(String::new, |open| open.finding.title.clone());
+        let words = format!("{open} open at or above {threshold}: {worst}");
+        look(Look::Wait, "warn", "No longer complies", words)
+    } else if !known.unscanned.is_empty() {
+        let words = format!(
+            "No bill of materials for {}: what it holds is not known.",
+            known.unscanned.join(", ")
+        );
+        look(Look::Idle, "queue", "Not judged", words)
+    } else if !known.outdated.is_empty() {
+        let words = format!(
+            "Not judged again yet by the newest advisories: {}.",
+            known.outdated.join(", ")
+        );
+        look(Look::Idle, "queue", "Not judged again yet", words)
+    } else if !known.not_accepted(&rule.accept_unmatched).is_empty() {
+        let words = "Some of its packages cannot be judged by any advisory source.".to_owned();
+        look(Look::Idle, "queue", "Not judged in full", words)
+    } else {
+        let words = format!("Nothing open at or above {threshold}.");
+        look(Look::Pass, "pass", "Complies", words)
+    })
+}
+
+async fn release(conn: &mut Conn, id: &str) -> Result<Release, PageError> {
+    let id = ReleaseId::parse(id).map_err(|_| PageError::NotFound)?;
+    let found = image::release(conn, &id).await.map_err(PageError::log)?;
+    found.ok_or(PageError::NotFound)
+}
+
+async fn run_number(conn: &mut Conn, release_id: &str) -> Result<i64, PageError> {
+    let release = release(conn, release_id).await?;
+    let id = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
+    let run = run::by_id(conn, &id).await.map_err(PageError::log)?;
+    Ok(run.map_or(0, |run| run.number))
+}
+
+/// Who or what asked for it, and who said yes.
+async fn by(conn: &mut Conn, promotion: &Promotion) -> Result<String, PageError> {
+    let asked = super::promotion::requester(conn, promotion).await?;
+    let standing = crate::approval::standing(conn, promotion.id.as_str()).await;
+    let mut names = Vec::new();
+    for approval in standing.map_err(PageError::log)? {
+        if approval.statement.answer == evidence::approval::Answer::Approve {
+            let name = identity::person_name(conn, approval.person.as_str())
+                .await
+                .map_err(PageError::log)?;
+            names.extend(name);
+        }
+    }
+    Ok(if names.is_empty() {
+        asked
+    } else {
+        format!("{asked}, approved by {}", names.join(" and "))
     })
 }
 

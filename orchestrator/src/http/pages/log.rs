@@ -275,12 +275,7 @@ fn sections(window: Window) -> Vec<Section> {
 fn said(step: &Step) -> String {
     match &step.state {
         StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => {
-            let detail = cause.detail().unwrap_or_default();
-            if matches!(cause, run::Cause::Needed { .. }) {
-                format!("It needs {detail}, which did not pass")
-            } else {
-                detail.to_owned()
-            }
+            words::detail(cause)
         }
         StepState::Leased(_) => step.phase.clone().unwrap_or_default(),
         StepState::Blocked | StepState::Ready { .. } | StepState::Reported { .. } => String::new(),

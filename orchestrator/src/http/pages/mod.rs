@@ -6,6 +6,7 @@
 //! *Before / After*: `extract` / the room that is asked.
 
 mod approvals;
+mod attested;
 mod audit;
 mod deliveries;
 mod delivery;
@@ -38,7 +39,7 @@ pub use home::home;
 pub use log::{events, log, raw};
 pub use names::name;
 pub use promotion::{answer, promotion};
-pub use run::run;
+pub use run::{again, artifact, cancel, run};
 pub use runs::{project, runs};
 pub use sign_in::{sign_in, sign_in_form, sign_out};
 pub use statics::file;

@@ -1,25 +1,36 @@
-//! `GET /promotions/{id}`: the decision first, its proof below. `POST` answers it.
+//! `GET /promotions/{id}`: what a gate says of a release, what would change, and what people decide.
+//! `promotion/` holds its parts and the answer.
 
+mod chain;
+mod decide;
+mod difference;
+mod people;
+
+pub use decide::answer;
+
+use super::attested::{Attested, attested};
 use super::frame::now;
+use super::runs::short_ref;
 use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
 use crate::gate::{Condition, ConditionState, Judgement, Requester};
 use crate::http::extract::SignedIn;
-use crate::identity::{self, PersonId};
-use crate::image::Release;
+use crate::identity;
+use crate::image::{Release, ReleaseId};
 use crate::project::Project;
-use crate::promotion::{self, AnswerOutcome, Asked, Promotion, PromotionId, PromotionState};
+use crate::promotion::{self, Placed, Promotion, PromotionId, PromotionState};
+use crate::run::{Origin, Run, RunId};
 use crate::{gate, image, project, run};
 use askama::Template;
-use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse as _, Redirect, Response};
-use contract::digest::Digest;
-use evidence::approval::Answer;
-use serde::Deserialize;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use chain::{Link, chain};
+use contract::settings::Promote;
+use difference::{Difference, difference};
+use people::{Mine, People, mine, people};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// A condition as a row.
 struct Row {
@@ -28,11 +39,18 @@ struct Row {
     evidence: Option<When>,
 }
 
-/// Somebody at a seat, or near it.
-struct Seat {
+/// One end of the passage.
+struct Side {
     name: String,
-    status: Status,
-    detail: String,
+    run_number: Option<i64>,
+    digests: Vec<Copied>,
+    since: Option<When>,
+}
+
+/// A form that was not taken.
+struct Rejected {
+    problem: &'static str,
+    reason: String,
 }
 
 #[derive(Template)]
@@ -41,45 +59,31 @@ struct Shown {
     frame: Frame,
     project: String,
     promotion: Promotion,
+    title: String,
     status: Status,
+    badge: String,
     requester: String,
     requested: When,
-    release: Release,
-    run_number: i64,
-    digests: Vec<(String, Copied)>,
+    run: Run,
+    ref_name: String,
+    commit: Copied,
+    origin: Origin,
+    by_hand: bool,
+    from: Option<Side>,
+    to: Side,
+    release_digest: Copied,
     rows: Vec<Row>,
     met: usize,
     judged: Option<When>,
     evidence: String,
-    required: u32,
-    given: usize,
-    seats: Vec<Seat>,
+    difference: Option<Difference>,
+    attested: Vec<Attested>,
+    people: People,
     mine: Mine,
+    chain: Vec<Link>,
     cause: Option<String>,
-    problem: Option<&'static str>,
-}
-
-/// What this reader may do.
-enum Mine {
-    /// Answer it.
-    May,
-    /// Not: why, in words.
-    MayNot(String),
-    /// It waits for nobody.
-    Closed,
-}
-
-impl Mine {
-    fn may(&self) -> bool {
-        matches!(self, Self::May)
-    }
-
-    fn why_not(&self) -> Option<&str> {
-        match self {
-            Self::MayNot(why) => Some(why),
-            Self::May | Self::Closed => None,
-        }
-    }
+    is_live: bool,
+    rejected: Option<Rejected>,
 }
 
 /// Where a promotion stands.
@@ -95,7 +99,7 @@ pub(super) fn status(state: &PromotionState) -> Status {
     }
 }
 
-fn condition_status(state: ConditionState) -> Status {
+pub(super) fn condition_status(state: ConditionState) -> Status {
     match state {
         ConditionState::Met => Status::new(Look::Pass, "pass", "Met"),
         ConditionState::Unmet => Status::new(Look::Wait, "unmet", "Unmet"),
@@ -140,75 +144,148 @@ async fn shown(
     signed_in: &SignedIn,
     promotion: Promotion,
     project: Project,
-    problem: Option<&'static str>,
+    rejected: Option<Rejected>,
 ) -> Result<Shown, PageError> {
     let now = now(app);
     let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
-    let release = image::release(&mut conn, &promotion.release_id)
+    let release = release_of(&mut conn, promotion.release_id.as_str()).await?;
+    let (run, origin) = run_of(&mut conn, &release).await?;
+    let (conditions, judgement) = conditions(&mut conn, app, &promotion).await?;
+    let reader = signed_in.session.caller.actor.person();
+    let people = people(&mut conn, &promotion, judgement.as_ref(), reader, now).await?;
+    let mine = mine(signed_in, judgement.as_ref());
+    let environment = environment(&mut conn, &promotion).await?;
+    let (from, to, held) = sides(&mut conn, &promotion, environment.before, now).await?;
+    let difference = match &held {
+        Some(held) if held.id != release.id => Some(difference(&mut conn, held, &release).await?),
+        Some(_) | None => None,
+    };
+    let images = image::images_of_run(&mut conn, &release.run_id)
         .await
         .map_err(PageError::log)?;
-    let release = release.ok_or(PageError::NotFound)?;
-    let run = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
-    let run = run::by_id(&mut conn, &run).await.map_err(PageError::log)?;
-    let (conditions, judgement) = conditions(&mut conn, app, &promotion).await?;
-    let seats = match &judgement {
-        Some(judgement) => seats(judgement),
-        None => given(&mut conn, &promotion).await?,
-    };
-    let requester = requester(&mut conn, &promotion.requester).await?;
+    let met = conditions.iter().filter(|c| c.is_met()).count();
     let title = format!(
         "Promote {} run {} to {}",
-        project.name,
-        run.as_ref().map_or(0, |r| r.number),
-        promotion.environment
+        project.name, run.number, promotion.environment
     );
-    let digest = |(name, image): (&contract::name::Name, &image::ReleaseImage)| {
-        (
-            name.to_string(),
-            Copied::new("digest", image.digest.to_string()),
-        )
-    };
+    let status = status(&promotion.state);
+    let chain = chain(&promotion, (&run, &origin), &conditions, &people);
     Ok(Shown {
-        frame: Frame::new(app, signed_in, Tab::Approvals, title).of_project(&project),
+        frame: Frame::new(app, signed_in, Tab::Approvals, title.clone()).of_project(&project),
         project: project.name.to_string(),
-        status: status(&promotion.state),
-        requester,
+        title,
+        badge: badge(&promotion.state, status, conditions.len() - met),
+        status,
+        requester: requester(&mut conn, &promotion).await?,
         requested: When::micros(promotion.requested_at, now),
-        run_number: run.map_or(0, |run| run.number),
-        digests: release.images.iter().map(digest).collect(),
-        met: conditions
-            .iter()
-            .filter(|condition| condition.is_met())
-            .count(),
-        rows: conditions
-            .into_iter()
-            .map(|condition| row(condition, now))
-            .collect(),
-        judged: judgement
-            .as_ref()
-            .map(|judgement| When::new(judgement.judged_at, now)),
+        ref_name: short_ref(&run.ref_name).to_owned(),
+        commit: Copied::new("commit", run.commit.to_string()),
+        by_hand: environment.by_hand,
+        from,
+        to,
+        release_digest: Copied::full("digest", release.digest.to_string()),
+        met,
+        rows: conditions.into_iter().map(|one| row(one, now)).collect(),
+        judged: judgement.as_ref().map(|j| When::new(j.judged_at, now)),
         evidence: judgement
             .as_ref()
             .map(|j| j.evidence.to_string())
             .unwrap_or_default(),
-        required: judgement
-            .as_ref()
-            .map_or(0, |judgement| judgement.approvals_required),
-        given: judgement
-            .as_ref()
-            .map_or(seats.len(), |judgement| judgement.counted.len()),
-        mine: mine(signed_in, judgement.as_ref()),
-        seats,
+        difference,
+        attested: attested(&mut conn, &images, true).await?,
+        people,
+        is_live: is_live(&promotion.state) && !mine.may(),
+        mine,
+        chain,
         cause: cause(&promotion),
-        release,
+        run,
+        origin,
         promotion,
-        problem,
+        rejected,
     })
 }
 
+async fn release_of(conn: &mut Conn, id: &str) -> Result<Release, PageError> {
+    let id = ReleaseId::parse(id).map_err(|_| PageError::NotFound)?;
+    let release = image::release(conn, &id).await.map_err(PageError::log)?;
+    release.ok_or(PageError::NotFound)
+}
+
+async fn run_of(conn: &mut Conn, release: &Release) -> Result<(Run, Origin), PageError> {
+    let id = RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
+    let run = run::by_id(conn, &id).await.map_err(PageError::log)?;
+    let origin = run::origin(conn, &id).await.map_err(PageError::log)?;
+    run.zip(origin).ok_or(PageError::NotFound)
+}
+
+/// What the settings say of the environment now.
+struct Where {
+    by_hand: bool,
+    before: Option<String>,
+}
+
+async fn environment(conn: &mut Conn, promotion: &Promotion) -> Result<Where, PageError> {
+    let settings = project::current_settings(conn, &promotion.project_id)
+        .await
+        .map_err(PageError::log)?;
+    let settings = settings.ok_or(PageError::NotFound)?.settings;
+    let found = settings.environment(promotion.environment.as_str());
+    Ok(Where {
+        by_hand: found.is_some_and(|found| found.promote == Promote::ByHand),
+        before: found.and_then(|found| Some(found.after.last()?.to_string())),
+    })
+}
+
+/// Both ends of the passage, and the release that this one takes the place of.
+async fn sides(
+    conn: &mut Conn,
+    promotion: &Promotion,
+    before: Option<String>,
+    now: At,
+) -> Result<(Option<Side>, Side, Option<Release>), PageError> {
+    let placed = promotion::in_environments(conn, &promotion.project_id)
+        .await
+        .map_err(PageError::log)?;
+    let at = |name: &str| placed.iter().find(|place| place.environment == name);
+    let from = match before {
+        Some(name) => Some(side(conn, &name, at(&name), now).await?.0),
+        None => None,
+    };
+    let name = promotion.environment.as_str();
+    let (to, held) = side(conn, name, at(name), now).await?;
+    Ok((from, to, held))
+}
+
+async fn side(
+    conn: &mut Conn,
+    name: &str,
+    placed: Option<&Placed>,
+    now: At,
+) -> Result<(Side, Option<Release>), PageError> {
+    let mut side = Side {
+        name: name.to_owned(),
+        run_number: None,
+        digests: Vec::new(),
+        since: None,
+    };
+    let Some(placed) = placed else {
+        return Ok((side, None));
+    };
+    let release = release_of(conn, &placed.release_id).await?;
+    let (run, _) = run_of(conn, &release).await?;
+    side.run_number = Some(run.number);
+    side.since = Some(When::micros(placed.since_at, now));
+    side.digests = release
+        .images
+        .values()
+        .map(|image| Copied::new("digest", image.digest.to_string()))
+        .collect();
+    Ok((side, Some(release)))
+}
+
 /// Who asked for it, in words.
-async fn requester(conn: &mut Conn, requester: &Requester) -> Result<String, PageError> {
-    match requester {
+pub(super) async fn requester(conn: &mut Conn, promotion: &Promotion) -> Result<String, PageError> {
+    match &promotion.requester {
         Requester::Person(person) => {
             let name = identity::person_name(conn, person.as_str()).await;
             Ok(name.map_err(PageError::log)?.unwrap_or_default())
@@ -218,11 +295,40 @@ async fn requester(conn: &mut Conn, requester: &Requester) -> Result<String, Pag
     }
 }
 
+fn badge(state: &PromotionState, status: Status, unmet: usize) -> String {
+    match (state, unmet) {
+        (PromotionState::Waiting, 1) => "Waiting for 1 condition".to_owned(),
+        (PromotionState::Waiting, more) if more > 1 => format!("Waiting for {more} conditions"),
+        (
+            PromotionState::Requested
+            | PromotionState::Waiting
+            | PromotionState::Applying { .. }
+            | PromotionState::Applied { .. }
+            | PromotionState::Failed { .. }
+            | PromotionState::Void { .. }
+            | PromotionState::Superseded { .. },
+            _,
+        ) => status.word.to_owned(),
+    }
+}
+
 fn row(condition: Condition, now: At) -> Row {
     Row {
         status: condition_status(condition.state),
         evidence: condition.evidence_at.map(|at| When::micros(at, now)),
         condition,
+    }
+}
+
+fn is_live(state: &PromotionState) -> bool {
+    match state {
+        PromotionState::Requested | PromotionState::Waiting | PromotionState::Applying { .. } => {
+            true
+        }
+        PromotionState::Applied { .. }
+        | PromotionState::Failed { .. }
+        | PromotionState::Void { .. }
+        | PromotionState::Superseded { .. } => false,
     }
 }
 
@@ -248,13 +354,8 @@ async fn conditions(
         PromotionState::Requested | PromotionState::Waiting => {
             let judged = promotion::judge_in(conn, &app.ground, promotion).await;
             let judged = judged.map_err(PageError::log)?;
-            Ok((
-                judged
-                    .as_ref()
-                    .map(|j| j.conditions.clone())
-                    .unwrap_or_default(),
-                judged,
-            ))
+            let conditions = judged.as_ref().map(|j| j.conditions.clone());
+            Ok((conditions.unwrap_or_default(), judged))
         }
         PromotionState::Applying { decision_id, .. }
         | PromotionState::Applied { decision_id, .. } => {
@@ -266,183 +367,5 @@ async fn conditions(
         PromotionState::Failed { .. }
         | PromotionState::Void { .. }
         | PromotionState::Superseded { .. } => Ok((Vec::new(), None)),
-    }
-}
-
-/// Who has approved, who still may, who may not and why.
-fn seats(judgement: &Judgement) -> Vec<Seat> {
-    let candidates = &judgement.seats.candidates;
-    let seat = |candidate: &gate::Candidate| {
-        let given = judgement
-            .counted
-            .iter()
-            .find(|given| given.person == candidate.person);
-        let (status, detail) = match (given, candidate.exclusions.as_slice()) {
-            (Some(given), _) => {
-                let detail = format!("“{}”", given.statement.reason);
-                (Status::new(Look::Pass, "pass", "Approved"), detail)
-            }
-            (None, []) => (
-                Status::new(Look::Wait, "unmet", "May approve"),
-                String::new(),
-            ),
-            (None, some) => {
-                let words: Vec<&str> = some.iter().map(|exclusion| exclusion.words()).collect();
-                let detail = format!("They {}", words.join(" and "));
-                (Status::new(Look::Fail, "refuse", "May not"), detail)
-            }
-        };
-        Seat {
-            name: candidate.display_name.clone(),
-            status,
-            detail,
-        }
-    };
-    candidates.iter().map(seat).collect()
-}
-
-/// Once decided: who gave their answer.
-async fn given(conn: &mut Conn, promotion: &Promotion) -> Result<Vec<Seat>, PageError> {
-    let standing = crate::approval::standing(conn, promotion.id.as_str()).await;
-    let mut seats = Vec::new();
-    for approval in standing.map_err(PageError::log)? {
-        let name = identity::person_name(conn, approval.person.as_str())
-            .await
-            .map_err(PageError::log)?;
-        let status = match approval.statement.answer {
-            Answer::Approve => Status::new(Look::Pass, "pass", "Approved"),
-            Answer::Reject => Status::new(Look::Fail, "fail", "Rejected"),
-        };
-        let detail = format!("“{}”", approval.statement.reason);
-        seats.push(Seat {
-            name: name.unwrap_or_default(),
-            status,
-            detail,
-        });
-    }
-    Ok(seats)
-}
-
-fn mine(signed_in: &SignedIn, judgement: Option<&Judgement>) -> Mine {
-    let Some(judgement) = judgement.filter(|j| j.approvals_required > 0) else {
-        return Mine::Closed;
-    };
-    let Some(person) = signed_in.session.caller.actor.person() else {
-        return Mine::Closed;
-    };
-    let answered = |person: &PersonId| {
-        judgement
-            .counted
-            .iter()
-            .any(|given| given.person == *person)
-    };
-    match judgement.seats.exclusions(person) {
-        None => Mine::MayNot("You do not hold the role that this gate asks for.".to_owned()),
-        Some([]) if answered(person) => Mine::MayNot("You have approved it.".to_owned()),
-        Some([]) => Mine::May,
-        Some(some) => {
-            let words: Vec<&str> = some.iter().map(|exclusion| exclusion.words()).collect();
-            Mine::MayNot(format!(
-                "Of those who hold the role, you {}.",
-                words.join(" and ")
-            ))
-        }
-    }
-}
-
-/// An answer as the form sends it. No `Debug`: it may hold a password.
-#[derive(Deserialize)]
-pub struct AnswerForm {
-    csrf: String,
-    decision: String,
-    reason: String,
-    evidence: String,
-    /// Given again when the sign-in is not fresh any more.
-    #[serde(default)]
-    password: Zeroizing<String>,
-}
-
-/// Answers.
-pub async fn answer(
-    State(app): State<Arc<App>>,
-    signed_in: SignedIn,
-    Path(id): Path<String>,
-    Form(form): Form<AnswerForm>,
-) -> Result<Response, PageError> {
-    if !signed_in.is_own_form(&form.csrf) {
-        return Err(PageError::foreign_form());
-    }
-    let (promotion, project) = found(&app, &signed_in, &id).await?;
-    let answer = match form.decision.as_str() {
-        "approve" => Answer::Approve,
-        "reject" => Answer::Reject,
-        _ => return Err(PageError::NotFound),
-    };
-    let Ok(evidence) = Digest::parse(&form.evidence) else {
-        return Err(PageError::NotFound);
-    };
-    let asked = Asked {
-        promotion: promotion.id.clone(),
-        answer,
-        reason: form.reason,
-        evidence,
-    };
-    let session = freshened(&app, &signed_in, form.password).await?;
-    let outcome = promotion::answer(&app.ground, &app.promotions, &session, asked).await;
-    let problem = match outcome.map_err(PageError::log)? {
-        AnswerOutcome::Given => {
-            app.bells.promotion.ring();
-            return Ok(Redirect::to(&format!("/promotions/{id}")).into_response());
-        }
-        AnswerOutcome::NoSuchPromotion => return Err(PageError::NotFound),
-        AnswerOutcome::NotOpen => "It waits for no answer any more.",
-        AnswerOutcome::NotFresh => {
-            "Your sign-in is older than five minutes: give your password with your answer."
-        }
-        AnswerOutcome::Reason => {
-            "A reason is wanted, of at most 2,000 bytes. It is kept in the audit log."
-        }
-        AnswerOutcome::MayNot(_) => "You may not answer this; the reason stands beside your name.",
-        AnswerOutcome::AlreadyAnswered => "You have answered already.",
-        AnswerOutcome::Changed => {
-            "The evidence has changed since you were shown this page. Look again, then answer."
-        }
-    };
-    let shown = shown(&app, &signed_in, promotion, project, Some(problem)).await?;
-    Ok(super::frame::plain(http::StatusCode::CONFLICT, &shown))
-}
-
-/// A password given with the answer makes the sign-in fresh for this answer.
-async fn freshened(
-    app: &App,
-    signed_in: &SignedIn,
-    password: Zeroizing<String>,
-) -> Result<identity::Session, PageError> {
-    let session = signed_in.session.clone();
-    if password.is_empty() || session.is_fresh(app.ground.now()) {
-        return Ok(session);
-    }
-    let identity::Actor::Person { name, .. } = &session.caller.actor else {
-        return Ok(session);
-    };
-    if !app.sign_ins.may_try(name, None, app.ground.now()) {
-        return Ok(session);
-    }
-    let outcome = identity::sign_in(&app.ground, &app.passwords, name, password).await;
-    match outcome.map_err(PageError::log)? {
-        identity::SignInOutcome::SignedIn(cookie) => {
-            let found = identity::of_cookie(&app.ground, &cookie)
-                .await
-                .map_err(PageError::log)?;
-            // It was made for this answer alone.
-            identity::sign_out(&app.ground, &cookie)
-                .await
-                .map_err(PageError::log)?;
-            Ok(found.unwrap_or(session))
-        }
-        identity::SignInOutcome::Refused => {
-            app.sign_ins.failed(name, None, app.ground.now());
-            Ok(session)
-        }
     }
 }

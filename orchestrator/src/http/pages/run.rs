@@ -1,56 +1,58 @@
-//! `GET /projects/{project}/runs/{number}`: steps as a graph, what failed, what came out of it.
+//! `GET /projects/{project}/runs/{number}`: what became of a commit, and why. `run/` draws its parts.
 
+mod acts;
+mod artifact;
+mod facts;
+mod graph;
+mod steps;
+mod timeline;
+
+pub use acts::{again, cancel};
+pub use artifact::artifact;
+
+use super::attested::{Attested, attested};
 use super::frame::{now, visible_project};
-use super::parts::size;
+use super::parts::{count, duration, size};
 use super::runs::short_ref;
 use super::{Copied, Frame, Look, PageError, Status, Tab, When, page, words};
 use crate::app::App;
 use crate::clock::At;
+use crate::db::Conn;
 use crate::http::extract::SignedIn;
-use crate::run::{self, Cause, PlannedStep, Run, RunState};
-use crate::step::{Step, StepState};
-use crate::{finding, image, step};
+use crate::identity::Permission;
+use crate::image::Image;
+use crate::run::{self, Cause, Origin, Run, RunState};
+use crate::step::{PastLease, Step, StepState};
+use crate::{image, step};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use contract::name::Name;
-use std::collections::HashMap;
+use facts::{Complaint, Found, Kept, Tests};
+use graph::Graph;
 use std::sync::Arc;
+use steps::Row;
+use timeline::Timeline;
 
-/// The graph's measures, as the design draws them.
-const NODE: (i64, i64) = (172, 48);
-const COLUMN: i64 = 232;
-const ROW: i64 = 72;
-const MARGIN: i64 = 12;
-
-/// A step in the graph.
-struct Node {
-    name: String,
-    kind: String,
-    status: Status,
-    x: i64,
-    y: i64,
-}
-
-/// A line between two steps.
-struct Edge {
-    path: String,
-}
-
-struct Row {
-    name: String,
-    kind: String,
-    status: Status,
-    detail: String,
-    took: String,
-}
-
+/// An image as it was seen in the registry.
 struct Built {
     name: String,
     digest: Copied,
     repository: String,
     bytes: String,
     platforms: String,
+    bases: Vec<String>,
+}
+
+/// Why the run started.
+struct Why {
+    delivery: String,
+    event: String,
+    provider: String,
+    detail: String,
+    settings_version: i64,
+    pipeline: String,
+    pusher: Option<String>,
+    again_of: Option<i64>,
 }
 
 #[derive(Template)]
@@ -59,19 +61,36 @@ struct Shown {
     frame: Frame,
     project: String,
     run: Run,
+    title: String,
+    author: String,
     ref_name: String,
     commit: Copied,
     status: Status,
-    detail: String,
+    said: String,
+    cannot_pass: Option<String>,
+    cancel_asked: Option<String>,
     created: When,
-    nodes: Vec<Node>,
-    edges: Vec<Edge>,
-    width: i64,
-    height: i64,
+    took: Option<String>,
+    is_over: bool,
+    may_run: bool,
+    graph: Graph,
+    counted: String,
     rows: Vec<Row>,
-    complaints: Vec<String>,
+    timeline: Option<Timeline>,
+    complaints: Vec<Complaint>,
+    why: Why,
     images: Vec<Built>,
-    findings: Vec<(String, String, String)>,
+    attested: Vec<Attested>,
+    artifacts: Vec<Kept>,
+    tests: Option<Tests>,
+    found: Vec<Found>,
+    found_all: usize,
+}
+
+/// What the room knows of a run's steps, read once.
+struct Work {
+    steps: Vec<Step>,
+    leases: Vec<PastLease>,
 }
 
 /// The page.
@@ -87,173 +106,158 @@ pub async fn run(
         .await
         .map_err(PageError::log)?;
     let run = run.ok_or(PageError::NotFound)?;
-    let steps = step::list(&mut conn, &run.id)
+    let origin = run::origin(&mut conn, &run.id)
         .await
         .map_err(PageError::log)?;
-    let complaints = run::complaints(&mut conn, &run.id)
-        .await
-        .map_err(PageError::log)?;
+    let origin = origin.ok_or(PageError::NotFound)?;
+    let work = work(&mut conn, &run).await?;
     let images = image::images_of_run(&mut conn, run.id.as_str())
         .await
         .map_err(PageError::log)?;
-    let open = finding::open_in_run(&mut conn, run.id.as_str())
-        .await
-        .map_err(PageError::log)?;
-    let (nodes, edges, width, height) = graph(&steps);
-    let detail = match &run.state {
-        RunState::Finished { cause, .. } | RunState::Refused { cause, .. } => detail_of(cause),
-        RunState::Waiting | RunState::Running { .. } | RunState::Invalid { .. } => String::new(),
-    };
+    let is_over = is_over(&run);
+    let (found, found_all) = facts::found(&mut conn, &run).await?;
+    let base = format!("/projects/{name}/runs/{number}");
     Ok(page(&Shown {
-        frame: Frame::new(&app, &signed_in, Tab::Runs, format!("Run {number}"))
-            .of_project(&project),
-        project: name,
+        frame: Frame::new(
+            &app,
+            &signed_in,
+            Tab::Runs,
+            format!("Run {number}, {}", origin.title),
+        )
+        .of_project(&project),
         ref_name: short_ref(&run.ref_name).to_owned(),
         commit: Copied::new("commit", run.commit.to_string()),
         status: words::run(&run.state),
-        detail,
+        said: said(&run.state),
+        cannot_pass: cannot_pass(&run, &work.steps),
+        cancel_asked: run
+            .cancel
+            .as_ref()
+            .filter(|_| !is_over)
+            .map(|(by, _)| by.clone()),
         created: When::new(run.created_at, now),
-        nodes,
-        edges,
-        width,
-        height,
-        rows: steps.iter().map(|step| row(step, now)).collect(),
-        complaints: complaints.iter().map(rendered).collect(),
+        took: took(&run, now),
+        is_over,
+        may_run: signed_in
+            .session
+            .caller
+            .may(Permission::Run, project.id.as_str()),
+        graph: graph::graph(&work.steps, &base),
+        counted: steps::counted(&work.steps),
+        rows: steps::rows(&work, &base, now),
+        timeline: timeline::timeline(&mut conn, &work.steps, now).await?,
+        complaints: facts::complaints(&mut conn, &run).await?,
+        attested: attested(&mut conn, &images, is_over).await?,
+        artifacts: facts::artifacts(&mut conn, &work.steps, &base).await?,
+        tests: facts::tests(&mut conn, &run, &base).await?,
         images: images.into_iter().map(built).collect(),
-        findings: open
-            .into_iter()
-            .map(|open| {
-                (
-                    open.finding.severity.to_string(),
-                    open.finding.title,
-                    open.finding.tool,
-                )
-            })
-            .collect(),
+        found,
+        found_all,
+        project: name,
+        author: origin.author.clone(),
+        title: titled(&origin, number),
+        why: why(&mut conn, origin).await?,
         run,
     }))
 }
 
-fn detail_of(cause: &Cause) -> String {
-    cause.detail().unwrap_or_default().to_owned()
+async fn work(conn: &mut Conn, run: &Run) -> Result<Work, PageError> {
+    let steps = step::list(conn, &run.id).await.map_err(PageError::log)?;
+    let leases = step::leases(conn, &run.id).await.map_err(PageError::log)?;
+    Ok(Work { steps, leases })
 }
 
-/// A complaint as the command line shows it.
-fn rendered(complaint: &serde_json::Value) -> String {
-    let text = complaint
-        .get("rendered")
-        .and_then(serde_json::Value::as_str);
-    text.map_or_else(|| complaint.to_string(), ToOwned::to_owned)
+fn titled(origin: &Origin, number: i64) -> String {
+    if origin.title.is_empty() {
+        format!("Run {number}")
+    } else {
+        origin.title.clone()
+    }
 }
 
-fn built(image: image::Image) -> Built {
+async fn why(conn: &mut Conn, origin: Origin) -> Result<Why, PageError> {
+    let pusher = match &origin.pusher_id {
+        Some(id) => crate::identity::person_name(conn, id)
+            .await
+            .map_err(PageError::log)?,
+        None => None,
+    };
+    Ok(Why {
+        delivery: origin.delivery_id,
+        event: origin.event,
+        provider: origin.provider,
+        detail: origin.detail,
+        settings_version: origin.settings_version,
+        pipeline: origin.pipeline_path,
+        pusher: pusher.or(origin.sender),
+        again_of: origin.again_of,
+    })
+}
+
+fn said(state: &RunState) -> String {
+    let cause = match state {
+        RunState::Finished { cause, .. } | RunState::Refused { cause, .. } => cause,
+        RunState::Waiting | RunState::Running { .. } | RunState::Invalid { .. } => {
+            return String::new();
+        }
+    };
+    match cause {
+        // A run's failure names its step.
+        Cause::Failed { what } => format!("Step {what} failed"),
+        Cause::Passed
+        | Cause::WorkerLost
+        | Cause::Deadline { .. }
+        | Cause::Cancelled { .. }
+        | Cause::Superseded { .. }
+        | Cause::Refused { .. }
+        | Cause::Incomplete { .. }
+        | Cause::Infrastructure { .. }
+        | Cause::Needed { .. } => words::detail(cause),
+    }
+}
+
+/// A run that still works and can only end badly.
+fn cannot_pass(run: &Run, steps: &[Step]) -> Option<String> {
+    if is_over(run) {
+        return None;
+    }
+    let bad = |step: &&Step| match &step.state {
+        StepState::Finished { cause, .. } => *cause != Cause::Passed,
+        StepState::Blocked
+        | StepState::Ready { .. }
+        | StepState::Leased(_)
+        | StepState::Reported { .. }
+        | StepState::Skipped { .. } => false,
+    };
+    match steps.iter().filter(bad).count() {
+        0 => None,
+        1 => Some("Cannot pass: 1 step failed".to_owned()),
+        more => Some(format!("Cannot pass: {more} steps failed")),
+    }
+}
+
+fn is_over(run: &Run) -> bool {
+    match run.state {
+        RunState::Waiting | RunState::Running { .. } => false,
+        RunState::Finished { .. } | RunState::Invalid { .. } | RunState::Refused { .. } => true,
+    }
+}
+
+fn took(run: &Run, now: At) -> Option<String> {
+    match run.state {
+        RunState::Running { started_at } => Some(duration(started_at, now)),
+        RunState::Finished { at, .. } => Some(duration(run.created_at, at)),
+        RunState::Waiting | RunState::Invalid { .. } | RunState::Refused { .. } => None,
+    }
+}
+
+fn built(image: Image) -> Built {
     Built {
         name: image.name.to_string(),
         digest: Copied::full("digest", image.digest.to_string()),
         repository: image.repository.to_string(),
         bytes: size(image.image_bytes),
         platforms: image.platforms.join(", "),
-    }
-}
-
-fn row(step: &Step, now: At) -> Row {
-    let (detail, ended) = match &step.state {
-        StepState::Finished { cause, at } | StepState::Skipped { cause, at } => {
-            (detail_of(cause), Some(*at))
-        }
-        StepState::Leased(_) => (step.phase.clone().unwrap_or_default(), None),
-        StepState::Blocked | StepState::Ready { .. } | StepState::Reported { .. } => {
-            (String::new(), None)
-        }
-    };
-    let took = step
-        .leased_at
-        .map(|from| super::parts::duration(from, ended.unwrap_or(now)));
-    Row {
-        name: step.name.to_string(),
-        kind: step.kind.clone(),
-        status: words::step(&step.state),
-        detail,
-        took: took.unwrap_or_default(),
-    }
-}
-
-/// Steps in columns by how many others have to be done first; a line from each need.
-fn graph(steps: &[Step]) -> (Vec<Node>, Vec<Edge>, i64, i64) {
-    let needs: HashMap<&str, Vec<Name>> = steps
-        .iter()
-        .map(|step| {
-            let planned = serde_json::from_str::<PlannedStep>(&step.work);
-            (
-                step.name.as_str(),
-                planned.map(|planned| planned.needs).unwrap_or_default(),
-            )
-        })
-        .collect();
-    let mut depth: HashMap<&str, i64> = HashMap::new();
-    // Needs form no cycle, so as many rounds as there are steps are enough.
-    for _ in steps {
-        for step in steps {
-            let below = needs[step.name.as_str()].iter();
-            let deepest = below.filter_map(|need| depth.get(need.as_str())).max();
-            depth.insert(step.name.as_str(), deepest.map_or(0, |deepest| deepest + 1));
-        }
-    }
-    let mut filled: HashMap<i64, i64> = HashMap::new();
-    let mut nodes = Vec::with_capacity(steps.len());
-    for step in steps {
-        let column = depth.get(step.name.as_str()).copied().unwrap_or(0);
-        let row = filled.entry(column).or_insert(0);
-        let status = words::step(&step.state);
-        let (x, y) = (MARGIN + column * COLUMN, MARGIN + *row * ROW);
-        nodes.push(Node {
-            name: step.name.to_string(),
-            kind: step.kind.clone(),
-            status,
-            x,
-            y,
-        });
-        *row += 1;
-    }
-    let place = |name: &str| {
-        nodes
-            .iter()
-            .find(|node| node.name == name)
-            .map(|node| (node.x, node.y))
-    };
-    let mut edges = Vec::new();
-    for step in steps {
-        for need in &needs[step.name.as_str()] {
-            let (Some(from), Some(to)) = (place(need.as_str()), place(step.name.as_str())) else {
-                continue;
-            };
-            let (x1, y1) = (from.0 + NODE.0, from.1 + NODE.1 / 2);
-            let (x2, y2) = (to.0, to.1 + NODE.1 / 2);
-            let middle = i64::midpoint(x1, x2);
-            edges.push(Edge {
-                path: format!("M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"),
-            });
-        }
-    }
-    let columns = filled.keys().max().map_or(1, |deepest| deepest + 1);
-    let rows = filled.values().max().copied().unwrap_or(1);
-    (
-        nodes,
-        edges,
-        2 * MARGIN + (columns - 1) * COLUMN + NODE.0,
-        2 * MARGIN + (rows - 1) * ROW + NODE.1,
-    )
-}
-
-/// The shape's class in the graph.
-impl Node {
-    fn class(&self) -> &'static str {
-        match self.status.look {
-            Look::Pass => "pass",
-            Look::Fail => "fail",
-            Look::Wait => "wait",
-            Look::Work => "work",
-            Look::Idle => "idle",
-        }
+        bases: image.bases.iter().map(ToString::to_string).collect(),
     }
 }

@@ -21,6 +21,21 @@ pub(super) fn cause(cause: &Cause) -> Status {
     }
 }
 
+/// What there is to say about an end besides its word.
+pub(super) fn detail(cause: &Cause) -> String {
+    match cause {
+        Cause::Passed => String::new(),
+        Cause::WorkerLost => "The worker was not heard of any more".to_owned(),
+        Cause::Failed { what } | Cause::Incomplete { what } | Cause::Infrastructure { what } => {
+            what.clone()
+        }
+        Cause::Deadline { which } => which.clone(),
+        Cause::Refused { why } => why.clone(),
+        Cause::Cancelled { by } | Cause::Superseded { by } => format!("By {by}"),
+        Cause::Needed { step } => format!("It needs {step}, which did not pass"),
+    }
+}
+
 /// Where a run stands.
 pub(super) fn run(state: &RunState) -> Status {
     match state {

@@ -1,0 +1,87 @@
+//! `POST …/runs/{number}/again` and `…/cancel`: what a person may do with a run.
+
+use super::super::frame::visible_project;
+use super::PageError;
+use crate::app::App;
+use crate::http::extract::SignedIn;
+use crate::identity::Permission;
+use crate::run::{self, Again, Cancelled, Run};
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A form with nothing but the session's token.
+#[derive(Deserialize)]
+pub struct Csrf {
+    csrf: String,
+}
+
+/// Runs the same trigger again; to the new run.
+pub async fn again(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path((name, number)): Path<(String, i64)>,
+    Form(form): Form<Csrf>,
+) -> Result<Response, PageError> {
+    let found = permitted(&app, &signed_in, &name, number, &form).await?;
+    let actor = &signed_in.session.caller.actor;
+    let outcome = run::again(&app.ground, &app.runs, &found.id, actor).await;
+    match outcome.map_err(PageError::log)? {
+        Again::Made(id) => {
+            app.bells.step.ring();
+            let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+            let made = run::by_id(&mut conn, &id).await.map_err(PageError::log)?;
+            let number = made.ok_or(PageError::NotFound)?.number;
+            Ok(Redirect::to(&format!("/projects/{name}/runs/{number}")).into_response())
+        }
+        Again::StillOpen => Err(PageError::Conflict(
+            "This run has not ended. Cancel it first, then run it again.".to_owned(),
+        )),
+        Again::NoSuchRun => Err(PageError::NotFound),
+    }
+}
+
+/// Asks for a run's end; back to it.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path((name, number)): Path<(String, i64)>,
+    Form(form): Form<Csrf>,
+) -> Result<Response, PageError> {
+    let found = permitted(&app, &signed_in, &name, number, &form).await?;
+    let actor = &signed_in.session.caller.actor;
+    let outcome = run::cancel(&app.ground, &found.id, actor).await;
+    match outcome.map_err(PageError::log)? {
+        Cancelled::Asked | Cancelled::AskedBefore => {
+            app.bells.step.ring();
+            Ok(Redirect::to(&format!("/projects/{name}/runs/{number}")).into_response())
+        }
+        Cancelled::Over => Err(PageError::Conflict(
+            "This run had ended already. Nothing was changed.".to_owned(),
+        )),
+        Cancelled::NoSuchRun => Err(PageError::NotFound),
+    }
+}
+
+async fn permitted(
+    app: &App,
+    signed_in: &SignedIn,
+    name: &str,
+    number: i64,
+    form: &Csrf,
+) -> Result<Run, PageError> {
+    if !signed_in.is_own_form(&form.csrf) {
+        return Err(PageError::foreign_form());
+    }
+    let project = visible_project(app, signed_in, name).await?;
+    let caller = &signed_in.session.caller;
+    if !caller.may(Permission::Run, project.id.as_str()) {
+        return Err(PageError::NotPermitted(
+            "Developers and release managers of this project run again and cancel.".to_owned(),
+        ));
+    }
+    let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+    let found = run::by_number(&mut conn, &project.name, number).await;
+    found.map_err(PageError::log)?.ok_or(PageError::NotFound)
+}

@@ -1,0 +1,241 @@
+//! What came out of a run: complaints, tests, findings, artifacts, attestations.
+
+use super::{Look, PageError, Status, size};
+use crate::db::Conn;
+use crate::finding::{self, Location, Open, Severity};
+use crate::run::{self, Run};
+use crate::step::{self, Step};
+use serde::Deserialize;
+
+/// Findings that the page lists; it counts all.
+const FINDINGS_MAX: usize = 100;
+/// Failing tests that the page shows with their message.
+const FAILED_TESTS_MAX: usize = 50;
+
+/// A complaint about the commit's files, as a terminal shows it.
+pub(super) struct Complaint {
+    pub(super) text: String,
+}
+
+/// A stored file.
+pub(super) struct Kept {
+    pub(super) name: String,
+    pub(super) step: String,
+    pub(super) bytes: String,
+    pub(super) link: String,
+}
+
+/// The tests of all steps.
+pub(super) struct Tests {
+    pub(super) status: Status,
+    pub(super) words: String,
+    pub(super) failed: Vec<Failed>,
+    pub(super) more: usize,
+    pub(super) reports: Vec<Report>,
+}
+
+/// A test that did not pass.
+pub(super) struct Failed {
+    pub(super) name: String,
+    pub(super) word: &'static str,
+    pub(super) message: String,
+    pub(super) took: String,
+    pub(super) step: String,
+    pub(super) link: String,
+}
+
+/// One JUnit file.
+pub(super) struct Report {
+    pub(super) step: String,
+    pub(super) file: String,
+    pub(super) words: String,
+}
+
+/// A finding.
+pub(super) struct Found {
+    pub(super) severity: Status,
+    pub(super) title: String,
+    pub(super) rule: String,
+    pub(super) place: String,
+    pub(super) fixed_in: Option<String>,
+}
+
+/// A test as `finding` keeps it.
+#[derive(Deserialize)]
+struct Case {
+    suite: String,
+    name: String,
+    outcome: String,
+    message: Option<String>,
+    duration_ms: Option<u64>,
+}
+
+pub(super) async fn complaints(conn: &mut Conn, run: &Run) -> Result<Vec<Complaint>, PageError> {
+    let complaints = run::complaints(conn, &run.id)
+        .await
+        .map_err(PageError::log)?;
+    let text = |complaint: serde_json::Value| {
+        let rendered = complaint
+            .get("rendered")
+            .and_then(serde_json::Value::as_str);
+        Complaint {
+            text: rendered.map_or_else(|| complaint.to_string(), ToOwned::to_owned),
+        }
+    };
+    Ok(complaints.into_iter().map(text).collect())
+}
+
+pub(super) async fn artifacts(
+    conn: &mut Conn,
+    steps: &[Step],
+    base: &str,
+) -> Result<Vec<Kept>, PageError> {
+    let mut all = Vec::new();
+    for step in steps {
+        let rows = step::artifacts(conn, &step.id, step.fence)
+            .await
+            .map_err(PageError::log)?;
+        all.extend(rows.into_iter().map(|row| Kept {
+            link: format!("{base}/artifacts/{}", row.id),
+            name: row.name,
+            step: step.name.to_string(),
+            bytes: size(row.bytes),
+        }));
+    }
+    Ok(all)
+}
+
+pub(super) async fn tests(
+    conn: &mut Conn,
+    run: &Run,
+    base: &str,
+) -> Result<Option<Tests>, PageError> {
+    let reports = finding::reports_of_run(conn, run.id.as_str())
+        .await
+        .map_err(PageError::log)?;
+    let reports: Vec<_> = reports
+        .into_iter()
+        .filter(|report| report.format == "junit")
+        .collect();
+    if reports.is_empty() {
+        return Ok(None);
+    }
+    let sum =
+        |of: fn(&finding::ReportRow) -> Option<i64>| -> i64 { reports.iter().filter_map(of).sum() };
+    let passed = sum(|r| r.tests_passed);
+    let bad = sum(|r| r.tests_failed) + sum(|r| r.tests_errored);
+    let skipped = sum(|r| r.tests_skipped);
+    let unread = reports.iter().filter(|r| r.outcome != "read").count();
+    let mut failed: Vec<Failed> = Vec::new();
+    for report in &reports {
+        let cases = report.tests.as_deref().unwrap_or("[]");
+        let cases: Vec<Case> = serde_json::from_str(cases).unwrap_or_default();
+        let bad = cases
+            .into_iter()
+            .filter_map(|case| failed_case(case, &report.step, base));
+        failed.extend(bad);
+    }
+    let more = failed.len().saturating_sub(FAILED_TESTS_MAX);
+    failed.truncate(FAILED_TESTS_MAX);
+    let status = match (bad, unread) {
+        (0, 0) => Status::new(Look::Pass, "pass", "Passed"),
+        (0, _) => Status::new(Look::Wait, "warn", "Not all could be read"),
+        (_, _) => Status::new(Look::Fail, "fail", "Failed"),
+    };
+    Ok(Some(Tests {
+        status,
+        words: format!(
+            "{passed} of {} passed, {bad} failed, {skipped} skipped",
+            passed + bad + skipped
+        ),
+        failed,
+        more,
+        reports: reports.iter().map(report).collect(),
+    }))
+}
+
+fn report(row: &finding::ReportRow) -> Report {
+    let number = |count: Option<i64>| count.unwrap_or(0);
+    Report {
+        step: row.step.clone(),
+        file: row.tool.clone(),
+        words: if row.outcome == "read" {
+            format!(
+                "{} passed, {} failed, {} skipped",
+                number(row.tests_passed),
+                number(row.tests_failed) + number(row.tests_errored),
+                number(row.tests_skipped)
+            )
+        } else {
+            format!("{}: {}", row.outcome, row.detail)
+        },
+    }
+}
+
+fn failed_case(case: Case, step: &str, base: &str) -> Option<Failed> {
+    let word = match case.outcome.as_str() {
+        "failed" => "Failed",
+        "errored" => "Broke",
+        _ => return None,
+    };
+    let name = if case.suite.is_empty() {
+        case.name
+    } else {
+        format!("{}::{}", case.suite, case.name)
+    };
+    Some(Failed {
+        name,
+        word,
+        message: case.message.unwrap_or_default(),
+        took: case.duration_ms.map_or_else(String::new, |ms| {
+            format!("{}.{:02} s", ms / 1_000, ms % 1_000 / 10)
+        }),
+        step: step.to_owned(),
+        link: format!("{base}/steps/{step}"),
+    })
+}
+
+/// The worst findings, and how many there are.
+pub(super) async fn found(conn: &mut Conn, run: &Run) -> Result<(Vec<Found>, usize), PageError> {
+    let open = finding::open_in_run(conn, run.id.as_str())
+        .await
+        .map_err(PageError::log)?;
+    let all = open.len();
+    let shown = open.into_iter().take(FINDINGS_MAX).map(row);
+    Ok((shown.collect(), all))
+}
+
+fn row(open: Open) -> Found {
+    let finding = open.finding;
+    let (place, fixed_in) = match finding.location {
+        Location::File { path, line } => {
+            let line = line.map_or_else(String::new, |line| format!(":{line}"));
+            (format!("{path}{line}"), None)
+        }
+        Location::Package(at) => (format!("{} {}", at.name, at.version), at.fixed_in),
+        Location::Nowhere => (String::new(), None),
+    };
+    let place = match open.image {
+        Some(image) if place.is_empty() => format!("image {image}"),
+        Some(image) => format!("{place} in image {image}"),
+        None => place,
+    };
+    Found {
+        severity: severity(finding.severity),
+        title: finding.title,
+        rule: format!("{} {}", finding.tool, finding.rule),
+        place,
+        fixed_in,
+    }
+}
+
+/// A severity's shape and word.
+fn severity(severity: Severity) -> Status {
+    match severity {
+        Severity::Critical => Status::new(Look::Fail, "sev4", "Critical"),
+        Severity::High => Status::new(Look::Fail, "sev3", "High"),
+        Severity::Medium => Status::new(Look::Wait, "sev2", "Medium"),
+        Severity::Low => Status::new(Look::Idle, "sev1", "Low"),
+        Severity::Unknown => Status::new(Look::Wait, "warn", "Unknown"),
+    }
+}
