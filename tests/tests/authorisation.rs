@@ -63,6 +63,9 @@ GET  /docs/names/{kind}/{name}                                                20
 GET  /projects/{project}                                                      303 303 303 303 303 303 -
 GET  /projects/{project}/runs                                                 303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}                                        303 404 200 200 200 200 -
+POST /projects/{project}/runs/{number}/again                                  303 404 303 303 403 303 -
+POST /projects/{project}/runs/{number}/cancel                                 303 404 303 303 403 303 -
+GET  /projects/{project}/runs/{number}/artifacts/{artifact}                   303 404 404 404 404 404 -
 GET  /projects/{project}/runs/{number}/steps/{step}                           303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}/events                    303 404 200 200 200 200 -
 GET  /projects/{project}/runs/{number}/steps/{step}/log                       303 404 200 200 200 200 -
@@ -190,6 +193,7 @@ impl House {
             .replace("{project}", "shop")
             .replace("{number}", "1")
             .replace("{step}", "unit")
+            .replace("{artifact}", "01900000-0000-7000-8000-0000000000cc")
             .replace("{environment}", "dev")
             .replace("{name}/{act}", "demo-1/drain")
             .replace("{kind}/{name}", "build-type/run")
@@ -271,7 +275,9 @@ impl House {
             ]),
             "/sign-in" => form(&[("name", caller), ("password", "not it")]),
             "/deliveries/{id}/payload" => form(&[("csrf", csrf)]),
-            "/sign-out" => form(&[("csrf", csrf)]),
+            "/projects/{project}/runs/{number}/again"
+            | "/projects/{project}/runs/{number}/cancel"
+            | "/sign-out" => form(&[("csrf", csrf)]),
             _ => Body::Bytes(Vec::new()),
         }
     }
