@@ -127,9 +127,8 @@ pub(super) fn refused_signature(reason: Option<RefusalReason>) -> Status {
         Some(R::BodyEmpty | R::DeliveryIdMalformed | R::IdReused) => {
             Status::new(Look::Pass, "pass", "Valid")
         }
-        Some(R::UnknownHook | R::BodyTooLarge | R::BodyTruncated | R::Other) | None => {
-            Status::new(Look::Idle, "skip", "Not checked")
-        }
+        Some(R::UnknownHook | R::BodyTooLarge | R::BodyTruncated | R::Overloaded | R::Other)
+        | None => Status::new(Look::Idle, "skip", "Not checked"),
     }
 }
 
@@ -147,6 +146,7 @@ pub(super) fn refusal_words(reason: RefusalReason) -> &'static str {
         R::BodyEmpty => "There was nothing in it.",
         R::DeliveryIdMalformed => "It named no delivery id or event that can be one.",
         R::IdReused => "Another body came under this delivery id before.",
+        R::Overloaded => "Too many bodies came at once to be held; it can be sent again.",
         R::Other => "More kinds of refusals came in this minute than are told apart.",
     }
 }

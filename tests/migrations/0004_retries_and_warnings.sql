@@ -1,4 +1,4 @@
--- What a database holds after 0003 besides: a trigger whose run could not be made yet.
+-- What a database holds after 0004 besides: a trigger whose run could not be made yet.
 
 INSERT INTO run_retry
     (trigger_id, tries, next_at, problem)
