@@ -66,11 +66,16 @@ pub struct App {
 
 impl App {
     /// Opens everything that the configuration names.
+    pub async fn open(config: Config) -> anyhow::Result<Arc<Self>> {
+        Self::open_at(config, Arc::new(SystemClock)).await
+    }
+
+    /// The same by another clock.
     #[expect(
         clippy::too_many_lines,
         reason = "one list of what a server consists of, in order"
     )]
-    pub async fn open(config: Config) -> anyhow::Result<Arc<Self>> {
+    pub async fn open_at(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
         let data_dir = config.server.data_dir.clone();
         if !data_dir.is_dir() {
             bail!(
@@ -80,7 +85,6 @@ impl App {
         }
         let lock = Lock::take(&data_dir)?;
         let master = MasterKey::load(&config.master_key)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let db = Db::open(&config.database_url()?)
             .await
             .context("open the database")?;

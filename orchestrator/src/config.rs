@@ -123,6 +123,14 @@ pub struct Registry {
     pub plain_http: bool,
     /// Further CA certificates for a registry with one of its own, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Without a byte for so long it counts as down, however long the whole takes.
+    #[serde(default = "registry_timeout_secs")]
+    pub timeout_secs: u64,
+}
+
+/// Storage behind a registry may take some seconds before it gives the first byte.
+fn registry_timeout_secs() -> u64 {
+    30
 }
 
 /// `[tools]`

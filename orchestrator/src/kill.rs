@@ -15,7 +15,8 @@ pub enum Side {
     After,
 }
 
-/// Calls the outside world (forge, registry, signer, file system) under a name.
+/// Calls the outside world (forge, registry, signer, file system) under a name. A call that only asks
+/// needs none: dying around it leaves what dying around the act before it leaves.
 pub async fn outside<T>(name: &'static str, call: impl Future<Output = T>) -> T {
     point(name, Side::Before);
     let result = call.await;

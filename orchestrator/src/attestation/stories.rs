@@ -106,6 +106,7 @@ impl House {
             name,
             plain_http: true,
             ca_file: None,
+            timeout_secs: 30,
         };
         let registry = Registry::new(&config, issuer, ground.clone()).unwrap();
         let blobs = Blobs::new(&folder.path().join("blobs"));

@@ -16,13 +16,13 @@ use std::time::Duration;
 pub(super) const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A registry that does not answer a connection within this is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without a byte for so long it is down, however long the whole takes.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// A manifest, or a question, takes no longer as a whole: a registry that sends a byte now and then must
 /// not hold up everything behind it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A blob with everything in it: a layer of 1 GiB at 2 MiB/s.
 const BLOB_TIMEOUT: Duration = Duration::from_secs(600);
+/// What registries say of the digest of what they give; not believed, and not to be contradicted.
+const DIGEST_HEADER: &str = "docker-content-digest";
 
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -82,7 +82,7 @@ impl Registry {
         let setup = |problem: String| RegistryError::Setup(problem);
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(Duration::from_secs(config.timeout_secs))
             .timeout(REQUEST_TIMEOUT)
             // A registry could send us anywhere, with a token in hand.
             .redirect(reqwest::redirect::Policy::none());
@@ -342,11 +342,23 @@ impl Registry {
             .and_then(|v| v.to_str().ok())
             .unwrap_or_default()
             .to_owned();
+        let said = response.headers().get(DIGEST_HEADER);
+        let said = said.and_then(|v| v.to_str().ok());
+        let said = said.and_then(|text| Digest::parse(text).ok());
         let bytes = self
             .body("get", &what, response, MANIFEST_BYTES_MAX)
             .await?;
+        let digest = Digest::of(&bytes);
+        // Other clients believe this header: an image that goes by two digests is none for us.
+        if let Some(said) = said.filter(|said| *said != digest) {
+            return Err(RegistryError::Mismatch {
+                what: format!("{what} by its header"),
+                wanted: said,
+                got: digest,
+            });
+        }
         Ok(Some(Manifest {
-            digest: Digest::of(&bytes),
+            digest,
             bytes,
             media_type,
         }))

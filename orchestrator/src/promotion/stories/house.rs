@@ -124,6 +124,7 @@ impl House {
             name,
             plain_http: true,
             ca_file: None,
+            timeout_secs: 30,
         };
         let hands = Hands {
             registry: Registry::new(&config, issuer, ground.clone()).unwrap(),
