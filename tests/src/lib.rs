@@ -1,12 +1,23 @@
-//! Harness and stories: a real orchestrator, real repositories, a worker that plays a script.
+//! Harness and stories: a real orchestrator, real repositories, a real registry, a worker that plays
+//! a script.
 
 pub mod browser;
 pub mod crash;
+pub mod database;
+pub mod fault;
+pub mod house;
 pub mod images;
 pub mod orchestrator;
+pub mod people;
+pub mod ready_made;
+pub mod registry;
+pub mod repository;
 pub mod routes;
+pub mod running;
+pub mod script;
 pub mod sample;
 pub mod snapshot;
+pub mod story;
 pub mod visitor;
 pub mod worker;
 pub mod yard;

@@ -1,12 +1,15 @@
 //! A whole orchestrator in this process, on its own folder and loopback ports, that can be stopped
 //! and started again in the middle of a story.
 
+use crate::house::{HOOK_SECRET, PASSWORD, free_port};
+use crate::repository;
+use crate::story::Push;
 use crate::visitor::Visitor;
 use ::orchestrator::app::App;
-use ::orchestrator::clock::{Clock as _, SystemClock};
+use ::orchestrator::clock::{Clock, SystemClock};
 use ::orchestrator::config::{Config, Place};
 use ::orchestrator::db::{self, Db};
-use ::orchestrator::delivery::{self, AddHook, GitBody, GitRef, Provider};
+use ::orchestrator::delivery::{self, AddHook, Provider};
 use ::orchestrator::ground::Ground;
 use ::orchestrator::http::worker_api::Entrance;
 use ::orchestrator::id::SystemIds;
@@ -21,15 +24,12 @@ use anyhow::{Context as _, bail};
 use contract::name::Name;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A story never waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The project of the stories.
-const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const PASSWORD: &str = "correct horse battery staple";
 const PROJECT: &str = "01900000-0000-7000-8000-000000000001";
 
 /// A running orchestrator with one project `shop`.
@@ -38,35 +38,6 @@ pub struct Orchestrator {
     entrance: SocketAddr,
     folder: Arc<tempfile::TempDir>,
     hook: String,
-}
-
-/// A push that is told to the hook: sent as often as needed, it is one delivery.
-pub struct Push {
-    url: String,
-    id: String,
-    body: Vec<u8>,
-}
-
-impl Push {
-    /// Sends it, signed anew; whether it was taken. `Err` is a server that does not answer.
-    pub async fn send(&self) -> Result<bool, reqwest::Error> {
-        let now = SystemClock.now().seconds();
-        let key = delivery::key_of_git(HOOK_SECRET).unwrap_or_default();
-        let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-        let response = http
-            .post(&self.url)
-            .header("content-type", "application/json")
-            .header("webhook-id", &self.id)
-            .header("webhook-timestamp", now.to_string())
-            .header(
-                "webhook-signature",
-                delivery::sign_git(&key, &self.id, now, &self.body),
-            )
-            .body(self.body.clone())
-            .send()
-            .await?;
-        Ok(response.status().is_success())
-    }
 }
 
 impl Orchestrator {
@@ -90,7 +61,7 @@ impl Orchestrator {
         let mut config = config(folder.path(), free_port()?, port)?;
         config.server.metrics = metrics;
         init(&config).await?;
-        make_repository(&folder.path().join("shop.git"))?;
+        repository::make(&folder.path().join("shop.git"))?;
         let mut this = Self::open(config, folder, String::new()).await?;
         this.make_project().await?;
         this.hook = this.add_hook().await?;
@@ -103,7 +74,7 @@ impl Orchestrator {
         let folder = Arc::new(tempfile::tempdir()?);
         let config = config(folder.path(), free_port()?, 0)?;
         init(&config).await?;
-        make_repository(&folder.path().join("shop.git"))?;
+        repository::make(&folder.path().join("shop.git"))?;
         let app = App::open(config).await?;
         http::serve::public(&app).await?;
         let mut this = Self {
@@ -123,13 +94,6 @@ impl Orchestrator {
         let (public, worker) = (self.app.config.server.listen.port(), self.entrance.port());
         self.stop().await;
         Self::open(config(folder.path(), public, worker)?, folder, hook).await
-    }
-
-    /// Stops it and keeps its folder: `sallyport.toml` and all that it names.
-    pub async fn into_folder(self) -> Arc<tempfile::TempDir> {
-        let folder = Arc::clone(&self.folder);
-        self.stop().await;
-        folder
     }
 
     /// Stops it.
@@ -209,23 +173,10 @@ impl Orchestrator {
 
     /// Commits this pipeline file; the hook is told by [`Push::send`].
     pub fn commit(&self, pipeline: &str) -> anyhow::Result<Push> {
-        let commit = commit(&self.folder.path().join("shop.git"), pipeline)?;
-        let body = GitBody {
-            v: 1,
-            kind: "push".to_owned(),
-            nonce: commit.clone(),
-            pusher: Some("mara".to_owned()),
-            refs: vec![GitRef {
-                ref_name: "refs/heads/main".to_owned(),
-                before: "0".repeat(40),
-                after: commit.clone(),
-            }],
-        };
-        Ok(Push {
-            url: format!("{}/hooks/{}", self.app.config.server.public_url, self.hook),
-            id: format!("push-{commit}"),
-            body: serde_json::to_vec(&body)?,
-        })
+        let git = self.folder.path().join("shop.git");
+        let commit = repository::commit(&git, &[(".sallyport.yml", pipeline)])?;
+        let url = format!("{}/hooks/{}", self.app.config.server.public_url, self.hook);
+        Push::of(url, &commit)
     }
 
     /// Asks for the end of a run.
@@ -298,22 +249,7 @@ impl Orchestrator {
         folder: Arc<tempfile::TempDir>,
         hook: String,
     ) -> anyhow::Result<Self> {
-        let app = App::open(config).await?;
-        for stage in flow::stages(&app) {
-            app.tasks
-                .start(stage.name, reconcile::run(stage, app.tasks.stop()));
-        }
-        http::serve::public(&app).await?;
-        let entrance = Entrance {
-            ground: app.ground.clone(),
-            keys: Arc::clone(&app.fleet),
-            hands: app.steps.clone(),
-            issuer: Arc::clone(&app.issuer),
-            bells: app.bells.clone(),
-            stop: app.tasks.stop(),
-        };
-        let worker = &app.config.worker;
-        let entrance = http::serve::workers(&app.tasks, entrance, worker.listen, &worker.names)?;
+        let (app, entrance) = serve(config, Arc::new(SystemClock)).await?;
         Ok(Self {
             app,
             entrance,
@@ -365,10 +301,29 @@ impl Orchestrator {
     }
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port())
+/// Opens all that a server consists of, starts its stages and listens, as `sallyport serve` does;
+/// where workers come in.
+pub(crate) async fn serve(
+    config: Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<App>, SocketAddr)> {
+    let app = App::open_at(config, clock).await?;
+    for stage in flow::stages(&app) {
+        app.tasks
+            .start(stage.name, reconcile::run(stage, app.tasks.stop()));
+    }
+    http::serve::public(&app).await?;
+    let entrance = Entrance {
+        ground: app.ground.clone(),
+        keys: Arc::clone(&app.fleet),
+        hands: app.steps.clone(),
+        issuer: Arc::clone(&app.issuer),
+        bells: app.bells.clone(),
+        stop: app.tasks.stop(),
+    };
+    let worker = &app.config.worker;
+    let entrance = http::serve::workers(&app.tasks, entrance, worker.listen, &worker.names)?;
+    Ok((app, entrance))
 }
 
 fn config(folder: &Path, public: u16, worker: u16) -> anyhow::Result<Config> {
@@ -413,75 +368,6 @@ async fn init(config: &Config) -> anyhow::Result<()> {
         InitOutcome::Made(_) => Ok(()),
         other => bail!("{other:?}"),
     }
-}
-
-fn make_repository(path: &Path) -> anyhow::Result<()> {
-    git(
-        path.parent().context("a folder")?,
-        &["init", "-q", "--bare", "-b", "main", "shop.git"],
-    )?;
-    Ok(())
-}
-
-/// Commits onto main of a bare repository; the commit's id.
-fn commit(repository: &Path, pipeline: &str) -> anyhow::Result<String> {
-    let blob = stdin(repository, &["hash-object", "-w", "--stdin"], pipeline)?;
-    let tree = stdin(
-        repository,
-        &["mktree"],
-        &format!("100644 blob {blob}\t.sallyport.yml\n"),
-    )?;
-    let mut args = vec![
-        "commit-tree".to_owned(),
-        tree,
-        "-m".to_owned(),
-        "Sell more".to_owned(),
-    ];
-    if let Ok(tip) = git(
-        repository,
-        &["rev-parse", "-q", "--verify", "refs/heads/main"],
-    ) {
-        args.extend(["-p".to_owned(), tip]);
-    }
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let commit = git(repository, &args)?;
-    git(repository, &["update-ref", "refs/heads/main", &commit])?;
-    Ok(commit)
-}
-
-fn git(folder: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let mut command = command(folder, args);
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-fn stdin(folder: &Path, args: &[&str], text: &str) -> anyhow::Result<String> {
-    let file = folder.join("stdin.tmp");
-    std::fs::write(&file, text)?;
-    let output = command(folder, args)
-        .stdin(std::fs::File::open(&file)?)
-        .output()?;
-    std::fs::remove_file(&file)?;
-    if !output.status.success() {
-        bail!("git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(args);
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "Mara");
-        command.env(format!("GIT_{role}_EMAIL"), "mara@shop.example");
-    }
-    command
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1");
-    command
 }
 
 /// A person of a story, with a session and a token.

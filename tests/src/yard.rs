@@ -2,7 +2,8 @@
 //! of which a story may kill.
 
 use crate::images::Registry;
-use crate::orchestrator::{Orchestrator, Push};
+use crate::orchestrator::Orchestrator;
+use crate::story::Push;
 use anyhow::{Context as _, bail, ensure};
 use bollard::Docker;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};

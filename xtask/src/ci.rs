@@ -18,6 +18,9 @@ const POSTGRES_VARIABLE: &str = "SALLYPORT_TEST_POSTGRES";
 /// Where the crash sweep finds the server with kill points.
 const KILL_VARIABLE: &str = "SALLYPORT_KILL_BINARY";
 
+/// Every how manyth kill point the crash sweep takes on PostgreSQL.
+const SWEEP_EVERY_VARIABLE: &str = "SALLYPORT_SWEEP_POSTGRES_EVERY";
+
 /// Where the worker's own tests find a container engine.
 const ENGINE_VARIABLE: &str = "SALLYPORT_TEST_ENGINE";
 /// The address of a registry that this engine reaches; tests listen there.
@@ -44,8 +47,17 @@ pub(crate) struct Options {
     record: bool,
 }
 
+/// How much of the crash sweep is run on PostgreSQL; on SQLite it is all of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Sweep {
+    /// Every fifth kill point: `cargo ci`.
+    Part,
+    /// Every kill point: `cargo ci-long`.
+    Whole,
+}
+
 /// Runs the stages; the first that fails ends it.
-pub(crate) fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options, sweep: Sweep) -> Result<()> {
     let is_root = program::is_root();
     let mut stages = Stages::default();
     stages.run("needs", || {
@@ -67,11 +79,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let started = postgres.insert(Postgres::start().context("start the tests' PostgreSQL")?);
         tests(started)
     })?;
+    let postgres = postgres.context("the tests' PostgreSQL runs")?;
     stages.run("stores on PostgreSQL", || {
-        let postgres = postgres.context("the tests' PostgreSQL runs")?;
         let mut stores = built.command("orchestrator", "orchestrator")?;
         stores.args(["--quiet", "--ignored", "::postgres"]);
         program::shown(stores.env(POSTGRES_VARIABLE, postgres.url()))
+    })?;
+    stages.run("main story on PostgreSQL", || {
+        let mut story = built.command("tests", "main_story")?;
+        story.args(["--quiet", "--ignored"]);
+        program::shown(story.env(POSTGRES_VARIABLE, postgres.url()))
     })?;
     stages.run("independent verification", || {
         let python = venv::securesystemslib(&demo::kept()?)?;
@@ -79,14 +96,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         program::shown(verified.arg("--ignored").env(PYTHON_VARIABLE, python))
     })?;
     stages.run_if(is_root, NEEDS_ROOT, "sandbox", || sandbox(&built))?;
-    stages.run("crash sweep", || crash_sweep(&built))?;
+    stages.run("crash sweep", || crash_sweep(&built, &postgres, sweep))?;
+    drop(postgres);
     stages.run_if(
         is_root,
         NEEDS_ROOT,
         "demo check and browser",
         demo::check_in_browser,
     )?;
-    stages.run_if(is_root, NEEDS_ROOT, "killed demos", || demo::kills(false))?;
+    stages.run_if(is_root, NEEDS_ROOT, "killed demos", || {
+        demo::kills(matches!(sweep, Sweep::Whole))
+    })?;
     if options.record {
         record(&stages)?;
     }
@@ -199,10 +219,10 @@ fn until_it_answers(socket: &std::path::Path) -> Result<()> {
     anyhow::bail!("the worker's engine did not start")
 }
 
-/// The orchestrator ends itself at each point of the way and is started again. The server with kill
-/// points is built in the same folder, where only the orchestrator is compiled once more (a folder of its
+/// The orchestrator ends itself at each point of the way and is started again, on both databases. The
+/// server with kill points is built in the same folder, where only the orchestrator is compiled once more (a folder of its
 /// own would compile every dependency again), and copied away, because the next build replaces it.
-fn crash_sweep(built: &Tests) -> Result<()> {
+fn crash_sweep(built: &Tests, postgres: &Postgres, sweep: Sweep) -> Result<()> {
     let build = [
         "build",
         "--quiet",
@@ -219,8 +239,19 @@ fn crash_sweep(built: &Tests) -> Result<()> {
     );
     std::fs::copy(&from, &kept).with_context(|| format!("copy {}", from.display()))?;
     programs("dev").context("put the server without kill points back")?;
-    let mut sweep = built.command("tests", "crash_sweep")?;
-    program::shown(sweep.arg("--ignored").env(KILL_VARIABLE, kept))
+    let every = match sweep {
+        Sweep::Part => "5",
+        Sweep::Whole => "1",
+    };
+    let mut stories = built.command("tests", "crash_sweep")?;
+    // One database after the other: each sweep is several stories at a time already.
+    stories.args(["--ignored", "--nocapture", "--test-threads=1"]);
+    stories.env(POSTGRES_VARIABLE, postgres.url());
+    program::shown(
+        stories
+            .env(KILL_VARIABLE, kept)
+            .env(SWEEP_EVERY_VARIABLE, every),
+    )
 }
 
 /// The repository's root: this crate's parent folder.

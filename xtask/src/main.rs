@@ -33,6 +33,8 @@ struct Cli {
 enum Command {
     /// Everything that has to hold before a change lands, one stage after the other.
     Ci(ci::Options),
+    /// The same with every kill point on both databases.
+    CiLong(ci::Options),
     /// The whole way on this machine: a push becomes an approved promotion.
     Demo(demo::Options),
     /// Makes the README's pictures anew, by the browser story.
@@ -54,7 +56,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Ci(options) => ci::run(&options),
+        Command::Ci(options) => ci::run(&options, ci::Sweep::Part),
+        Command::CiLong(options) => ci::run(&options, ci::Sweep::Whole),
         Command::Demo(options) => demo::run(&options),
         Command::Pictures => pictures::make(),
         Command::Bench(options) => bench::run(&options),
