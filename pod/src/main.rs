@@ -327,7 +327,6 @@ fn burn() {
 }
 
 /// How often this container has been held back since it began.
-
 fn throttled() -> Option<u64> {
     let folders = ["cpu", "cpu,cpuacct", "."];
     folders.iter().find_map(|folder| {
