@@ -81,6 +81,10 @@ const OFF_THE_WAY: &[(&str, &str)] = &[
         "promotion.not-applied",
         "only when the registry fails (registry_faults.rs)",
     ),
+    (
+        "ready.ask",
+        "only when somebody asks for /readyz; it writes nothing",
+    ),
     ("registry.token", "only when a person reads the registry"),
     ("run.cancel", BY_AN_OPERATOR),
     ("step.cancel", BY_AN_OPERATOR),
