@@ -19,6 +19,7 @@ use orchestrator::project::{self, ApplyOutcome, ProjectId};
 use orchestrator::signing::{self, SignerConfig};
 use orchestrator::vault::MasterKey;
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -94,7 +95,10 @@ impl House {
     pub async fn furnish(database: Database, ports: Ports) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let server = folder.path().join("server");
-        std::fs::create_dir_all(server.join("data"))?;
+        // A server refuses a data folder into which others can look.
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(server.join("data"))?;
         std::fs::create_dir_all(folder.path().join("signer"))?;
         repository::make(&folder.path().join("shop.git"))?;
         write_configs(folder.path(), &database, ports)?;
