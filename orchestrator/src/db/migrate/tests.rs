@@ -261,7 +261,10 @@ fn checks(files: &[Migration]) -> BTreeMap<String, Vec<String>> {
     for file in files {
         let mut table = String::new();
         for line in file.sql.lines() {
-            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+            let named = ["CREATE TABLE ", "ALTER TABLE "]
+                .iter()
+                .find_map(|words| line.strip_prefix(words));
+            if let Some(rest) = named {
                 table = rest.split(' ').next().unwrap_or_default().to_owned();
             }
             if let Some((_, check)) = line.split_once("CHECK (") {
