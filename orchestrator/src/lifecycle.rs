@@ -1,6 +1,7 @@
 //! Starting and stopping: every task has an owner; a soft stop, then a hard one.
 
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,36 +58,51 @@ impl Tasks {
         self.stop.clone()
     }
 
-    /// Waits for SIGTERM, SIGINT or a failed task, then for the tasks; false when it has to be a
-    /// non-zero exit.
-    pub async fn run_to_end(&self) -> bool {
+    /// Waits for a signal or a failed task, then for the tasks; false when it has to be a non-zero exit.
+    pub async fn run_to_end(&self, signals: &mut Signals) -> bool {
         tokio::select! {
-            () = signal() => tracing::info!("stopping: finishing what is under way"),
+            () = signals.next() => tracing::info!("stopping: finishing what is under way"),
             () = self.stop.cancelled() => {}
         }
         self.stop.cancel();
+        tokio::select! {
+            () = self.ended() => {}
+            () = signals.next() => tracing::warn!("stopping hard: signalled again"),
+        }
+        !self.failed.is_cancelled()
+    }
+
+    /// Waits, after the stop, for the tasks; not for ever.
+    pub async fn ended(&self) {
         self.tracker.close();
         tokio::select! {
             () = self.tracker.wait() => {}
             () = tokio::time::sleep(SOFT_STOP) => tracing::warn!("stopping hard: something is still under way"),
-            () = signal() => tracing::warn!("stopping hard: signalled again"),
         }
-        !self.failed.is_cancelled()
     }
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be listened for");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and SIGINT.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. Before a process opens its first entrance: a signal that finds nobody
+    /// listening ends it in the middle of what that entrance let in.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }
 

@@ -99,7 +99,7 @@ impl Orchestrator {
     /// Stops it.
     pub async fn stop(self) {
         self.app.tasks.stop().cancel();
-        self.app.tasks.run_to_end().await;
+        self.app.tasks.ended().await;
         self.app.ground.db.close().await;
     }
 

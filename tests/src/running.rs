@@ -75,7 +75,7 @@ impl Running {
     pub async fn stop(self) {
         for tasks in [&self.app.tasks, &self.signer] {
             tasks.stop().cancel();
-            tasks.run_to_end().await;
+            tasks.ended().await;
         }
         self.app.ground.db.close().await;
     }

@@ -3,6 +3,7 @@
 use super::exit;
 use crate::app::App;
 use crate::config::{Config, Place};
+use crate::lifecycle::Signals;
 use crate::{delivery, flow, http, reconcile, telemetry};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 pub(super) async fn run(config: &Place) -> anyhow::Result<u8> {
     let config = Config::load(config)?;
     telemetry::start(config.log.format);
+    let mut signals = Signals::listen()?;
     let app = App::open(config).await?;
     let (db, stop) = (app.ground.db.clone(), app.tasks.stop());
     app.tasks.start("database", async move {
@@ -38,7 +40,7 @@ pub(super) async fn run(config: &Place) -> anyhow::Result<u8> {
     let workers = &app.config.worker;
     http::serve::workers(&app.tasks, entrance, workers.listen, &workers.names)?;
     tracing::info!(address = %app.config.server.listen, "serving {}", app.config.server.public_url);
-    let good = app.tasks.run_to_end().await;
+    let good = app.tasks.run_to_end(&mut signals).await;
     // No entrance is open any more: what they counted is written before the database closes.
     let last = async {
         if let Err(error) = delivery::flush(&app.intake).await {

@@ -4,7 +4,7 @@ use super::{exit, say};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Place;
 use crate::id::SystemIds;
-use crate::lifecycle::Tasks;
+use crate::lifecycle::{Signals, Tasks};
 use crate::signing::{self, Signer, SignerConfig};
 use crate::telemetry;
 use anyhow::Context as _;
@@ -57,8 +57,9 @@ async fn serve(config: &SignerConfig) -> anyhow::Result<u8> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let signer = Arc::new(Signer::open(config, clock)?);
     let tasks = Tasks::default();
+    let mut signals = Signals::listen()?;
     signing::serve(config, signer, &tasks).await?;
     tracing::info!(socket = %config.signer.socket.display(), "signing for uid {}", config.signer.server_uid);
-    let good = tasks.run_to_end().await;
+    let good = tasks.run_to_end(&mut signals).await;
     Ok(if good { exit::YES } else { exit::COULD_NOT })
 }
