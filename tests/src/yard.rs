@@ -6,6 +6,7 @@ use crate::orchestrator::Orchestrator;
 use crate::story::Push;
 use anyhow::{Context as _, bail, ensure};
 use bollard::Docker;
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -309,22 +310,35 @@ impl Yard {
         Ok((log, dropped.map_or(0, |(bytes,)| bytes)))
     }
 
-    /// How many containers of this worker there are: all, and those that run.
-    pub async fn containers(&self) -> anyhow::Result<(usize, usize)> {
+    /// How many containers this worker's steps have: all, and those that run. Their pods' first ones do not
+    /// count, nor those of pods that were made ahead.
+    pub async fn step_containers(&self) -> anyhow::Result<(usize, usize)> {
+        let mut of_steps = self.own();
+        of_steps
+            .entry("label".to_owned())
+            .or_default()
+            .push("dev.sallyport.step".to_owned());
+        let found = self.containers(&of_steps).await?;
+        let running = found
+            .iter()
+            .filter(|container| container.state == Some(ContainerSummaryStateEnum::RUNNING));
+        Ok((found.len(), running.count()))
+    }
+
+    async fn containers(
+        &self,
+        filters: &HashMap<String, Vec<String>>,
+    ) -> anyhow::Result<Vec<ContainerSummary>> {
         let options = ListContainersOptionsBuilder::default()
             .all(true)
-            .filters(&self.own())
+            .filters(filters)
             .build();
-        let found = self.docker.list_containers(Some(options)).await?;
-        let running = found.iter().filter(|container| {
-            container.state == Some(bollard::models::ContainerSummaryStateEnum::RUNNING)
-        });
-        Ok((found.len(), running.count()))
+        Ok(self.docker.list_containers(Some(options)).await?)
     }
 
     /// Fails when anything of this worker is left in the engine.
     pub async fn nothing_is_left(&self) -> anyhow::Result<()> {
-        let (containers, _) = self.containers().await?;
+        let containers = self.containers(&self.own()).await?.len();
         let options = ListVolumesOptionsBuilder::default()
             .filters(&self.own())
             .build();

@@ -120,7 +120,7 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
     // An orchestrator that does not answer holds what comes after the work.
     step_runs(&yard, "uploading").await;
     yard.server(Signal::SIGSTOP).unwrap();
-    until_containers(&yard, (2, 1)).await;
+    until_containers(&yard, (1, 0)).await;
     yard.kill_worker().unwrap();
     yard.server(Signal::SIGCONT).unwrap();
     yard.start_worker().unwrap();
@@ -145,11 +145,11 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
     yard.nothing_is_left().await.unwrap();
 }
 
-/// Waits until the step's own container runs, beside its pod's first.
+/// Waits until the step's own container runs.
 async fn step_runs(yard: &Yard, step: &str) {
     yard.until("the step runs", async || {
         let leased = yard.step(1, step).await?.state == "leased";
-        Ok((leased && yard.containers().await? == (2, 2)).then_some(()))
+        Ok((leased && yard.step_containers().await? == (1, 1)).then_some(()))
     })
     .await
     .unwrap();
@@ -157,7 +157,7 @@ async fn step_runs(yard: &Yard, step: &str) {
 
 async fn until_containers(yard: &Yard, wanted: (usize, usize)) {
     yard.until("its containers end", async || {
-        Ok((yard.containers().await? == wanted).then_some(()))
+        Ok((yard.step_containers().await? == wanted).then_some(()))
     })
     .await
     .unwrap();

@@ -2,11 +2,12 @@
 
 use crate::clock::Clock;
 use crate::control_plane::{Backoff, CallError, ControlPlane, Said};
-use crate::engine::Engine;
+use crate::engine::{Engine, PodName};
 use crate::identity::Identity;
 use crate::lease::{Denied, Ending, Lease};
 use crate::lifecycle::Stopping;
 use crate::redact::Secrets;
+use crate::sandbox::Spares;
 use crate::spool::{Log, LogSender, SpoolError};
 use crate::step::{self, Bench, Claims, Stop, chain};
 use contract::digest::Digest;
@@ -19,7 +20,7 @@ use evidence::dsse::{self, DsseError};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,8 @@ pub struct Agent {
     pub plane: ControlPlane,
     /// The engine.
     pub engine: Engine,
+    /// Pods that are made ahead.
+    pub spares: Spares,
     /// What the self-test saw.
     pub isolation: Isolation,
     /// Where logs and inputs lie while they are used.
@@ -228,9 +231,6 @@ impl Agent {
             Ok(outcome) => tracing::info!(?outcome, "done"),
             Err(error) => tracing::error!(error = chain(&error), "the lease was given up"),
         }
-        if let Err(error) = self.engine.sweep_lease(&job.step_id, job.fence).await {
-            tracing::error!(error = chain(&error), "what the step left was not removed");
-        }
         let _ = tokio::fs::remove_dir_all(&folder).await;
     }
 
@@ -264,6 +264,8 @@ impl Agent {
             log: log.clone(),
             secrets,
             engine: &self.engine,
+            spares: &self.spares,
+            pods: Mutex::default(),
             folder,
             clock: self.clock.clone(),
             claims: Claims::default(),
@@ -271,31 +273,45 @@ impl Agent {
         let stopped = step::work(&mut bench).await;
         let outcome = said(stopped, &bench);
         lease.phase("reporting");
-        // The containers end before the report: nothing of a reported step runs on.
-        if let Err(error) = self.engine.sweep_lease(&job.step_id, job.fence).await {
-            tracing::error!(error = chain(&error), "what the step left was not removed");
-        }
+        let (claims, pods) = bench.cleared();
+        self.end(&pods).await;
         let times = Times {
             claimed_at,
-            started_at: bench.claims.started_at,
+            started_at: claims.started_at,
             first_output_at: log.first_output_at(),
             ended_at: self.clock.now_micros(),
         };
         log.close();
-        let sent = sending
-            .await
-            .map_err(|e| AgentError::Refused(e.to_string()))?;
-        let reported = match sent {
-            Ok(sent) => {
-                let outcome = sent.broken.map_or(outcome, no_log);
-                self.report(job, lease, bench.claims, outcome, sent.end, times)
-                    .await
-            }
-            Err(error) => Err(error),
+        let reporting = async {
+            let sent = sending
+                .await
+                .map_err(|e| AgentError::Refused(e.to_string()))??;
+            let outcome = sent.broken.map_or(outcome, no_log);
+            self.report(job, lease, claims, outcome, sent.end, times)
+                .await
         };
+        // Nothing of the step runs any more; to take away what it left has time until the report is there.
+        let (reported, ()) = tokio::join!(reporting, self.remove(&pods));
         done.cancel();
         let _ = keeping.await;
         reported
+    }
+
+    /// Ends what of the step still runs: nothing of a reported step runs on.
+    async fn end(&self, pods: &[PodName]) {
+        for pod in pods {
+            if let Err(error) = self.engine.end_step(pod).await {
+                tracing::error!(error = chain(&error), "what the step left was not ended");
+            }
+        }
+    }
+
+    async fn remove(&self, pods: &[PodName]) {
+        for pod in pods {
+            if let Err(error) = self.engine.sweep_pod(pod).await {
+                tracing::error!(error = chain(&error), "what the step left was not removed");
+            }
+        }
     }
 
     async fn log(&self, folder: &Path, secrets: &Secrets) -> Result<Log, AgentError> {

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine_host;
 use crate::identity::{self, EnrolToken, FreshKey, Identity, TOKEN_BYTES_MAX};
 use crate::lifecycle::Stopping;
-use crate::sandbox;
+use crate::sandbox::{self, Spares};
 use crate::spool;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
@@ -196,6 +196,7 @@ async fn work(config: Config) -> anyhow::Result<ExitCode> {
     let agent = Arc::new(Agent {
         plane: ControlPlane::connect(config.orchestrator.url.clone(), &identity)?,
         keys: Keys::of(&identity, config.worker.name.clone())?,
+        spares: Spares::new(&engine, config.worker.slots.get(), &stopping.tasks),
         engine: engine.clone(),
         isolation,
         spool: config.worker.spool_dir(),

@@ -8,6 +8,8 @@ use bollard::query_parameters::{CreateImageOptionsBuilder, PruneBuildOptionsBuil
 use contract::digest::Digest;
 use futures::StreamExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::task::TaskTracker;
 
 /// Until an answer begins; uploads of a work area count as well.
@@ -19,6 +21,7 @@ pub struct Engine {
     docker: Docker,
     name: String,
     pods_socket: PathBuf,
+    pods_named: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -38,6 +41,7 @@ impl Engine {
             docker,
             name: name.to_owned(),
             pods_socket: config.socket.with_file_name(PODS_SOCKET),
+            pods_named: Arc::default(),
             tasks: TaskTracker::new(),
         })
     }
@@ -45,6 +49,10 @@ impl Engine {
     /// The engine's own API.
     pub fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    pub(super) fn next_pod(&self) -> u64 {
+        self.pods_named.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn pods_socket(&self) -> &Path {

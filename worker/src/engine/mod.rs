@@ -2,7 +2,7 @@
 //!
 //! *Comes in*: a socket.
 //! *Goes out*: [`Engine`]: images by digest, sweeping, facts about the engine.
-//! *Owns*: the label by which our containers and volumes are known, and the name by which built images are.
+//! *Owns*: the labels by which our containers and volumes are known, and the name by which built images are.
 //! *Never*: another's containers; a tag pulled; a right kept; an engine of the host when the
 //! operator gave us our own.
 //! *Before / After*: `config` / `sandbox`, `image`.
@@ -16,8 +16,7 @@ mod sweep;
 
 pub use client::Engine;
 pub use config::Config;
-pub use pods::PODS_SOCKET;
+pub use pods::{PODS_SOCKET, PodName};
 pub use pull::ImageStart;
 pub(crate) use pull::next_word;
-pub use state::{EngineError, LEASE_LABEL, OWN_LABEL, POD_PROGRAM};
-pub(crate) use sweep::pod_name;
+pub use state::{EngineError, OWN_LABEL, POD_LABEL, POD_PROGRAM, STEP_LABEL};

@@ -3,6 +3,7 @@
 use super::client::Engine;
 use super::state::EngineError;
 use contract::protocol::Resources;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -16,11 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An answer is one line.
 const ANSWER_BYTES_MAX: u64 = 4096;
 
+/// By this name everything of one pod is known: containers, work area, cgroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodName(String);
+
+impl fmt::Display for PodName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
 impl Engine {
+    /// A name that no other pod has: what an earlier process of this worker made is swept before.
+    pub fn name_pod(&self) -> PodName {
+        PodName(format!("{}-{}", self.name(), self.next_pod()))
+    }
+
     /// A cgroup with these limits; none where somebody else's engine is used, which makes none for us.
     pub async fn make_pod(
         &self,
-        name: &str,
+        name: &PodName,
         limits: &Resources,
     ) -> Result<Option<String>, EngineError> {
         let line = format!(
@@ -31,7 +47,7 @@ impl Engine {
     }
 
     /// Takes a pod's cgroup away.
-    pub(super) async fn remove_pod(&self, name: &str) -> Result<(), EngineError> {
+    pub(super) async fn remove_pod(&self, name: &PodName) -> Result<(), EngineError> {
         self.ask_for_pod(&format!("remove {name}\n"))
             .await
             .map(drop)

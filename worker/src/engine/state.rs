@@ -5,8 +5,10 @@ use std::io;
 
 /// On every container, volume and image that is ours.
 pub const OWN_LABEL: &str = "dev.sallyport.worker";
-/// On what belongs to one lease: `<step>/<fence>`.
-pub const LEASE_LABEL: &str = "dev.sallyport.lease";
+/// On what belongs to one pod: its name.
+pub const POD_LABEL: &str = "dev.sallyport.pod";
+/// On a container in which something of a step runs; the pod's first one runs our own program.
+pub const STEP_LABEL: &str = "dev.sallyport.step";
 /// Images that are built here have a name below it, one a worker; no registry has it.
 pub(super) const BUILT_REGISTRY: &str = "sallyport-built.local";
 /// The pod's program, static, compiled with the worker.

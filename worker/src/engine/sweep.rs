@@ -1,7 +1,8 @@
 //! Ending what is ours: of one lease, or everything that an earlier process left.
 
 use super::client::Engine;
-use super::state::{EngineError, LEASE_LABEL};
+use super::pods::PodName;
+use super::state::{EngineError, POD_LABEL, STEP_LABEL};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -19,16 +20,44 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Ends and removes every container and volume of one lease.
-    pub async fn sweep_lease(&self, step_id: &str, fence: i64) -> Result<usize, EngineError> {
+    /// Ends what of a step still runs in a pod; nothing does where the step went to its end.
+    pub async fn end_step(&self, pod: &PodName) -> Result<(), EngineError> {
+        let mut filter = self.of_pod(pod);
+        filter
+            .entry("label".to_owned())
+            .or_default()
+            .push(STEP_LABEL.to_owned());
+        let options = ListContainersOptionsBuilder::default()
+            .filters(&filter)
+            .build();
+        let running = self
+            .docker()
+            .list_containers(Some(options))
+            .await
+            .map_err(|source| EngineError::call("list a step's containers", source))?;
+        for id in running.into_iter().filter_map(|container| container.id) {
+            match self.docker().kill_container(&id, None).await {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(source) => return Err(EngineError::call("end a step's container", source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends and removes every container and volume of one pod, and its cgroup.
+    pub async fn sweep_pod(&self, pod: &PodName) -> Result<(), EngineError> {
+        self.remove(&self.of_pod(pod)).await?;
+        self.remove_pod(pod).await
+    }
+
+    fn of_pod(&self, pod: &PodName) -> HashMap<String, Vec<String>> {
         let mut filter = self.own();
         filter
             .entry("label".to_owned())
             .or_default()
-            .push(format!("{LEASE_LABEL}={step_id}/{fence}"));
-        let removed = self.remove(&filter).await?;
-        self.remove_pod(&pod_name(step_id, fence)).await?;
-        Ok(removed)
+            .push(format!("{POD_LABEL}={pod}"));
+        filter
     }
 
     /// Removes a built image with all its names; one that is gone already is no error.
@@ -83,16 +112,11 @@ impl Engine {
             .await
             .map_err(|source| EngineError::call("list our containers", source))?;
         let count = found.len();
-        for id in found.into_iter().filter_map(|container| container.id) {
-            let options = RemoveContainerOptionsBuilder::default()
-                .force(true)
-                .v(true)
-                .build();
-            match self.docker().remove_container(&id, Some(options)).await {
-                Ok(()) => {}
-                Err(error) if is_gone(&error) => {}
-                Err(source) => return Err(EngineError::call("remove a container", source)),
-            }
+        let ids = found.into_iter().filter_map(|container| container.id);
+        let removed = ids.map(|id| self.remove_container(id));
+        // Most of the time is the engine's waiting for the kernel. Every one is tried, whatever another's end.
+        for removed in futures::future::join_all(removed).await {
+            removed?;
         }
         let options = ListVolumesOptionsBuilder::default().filters(filter).build();
         let found = self
@@ -114,11 +138,18 @@ impl Engine {
         }
         Ok(count)
     }
-}
 
-/// A lease has one pod at a time.
-pub(crate) fn pod_name(step_id: &str, fence: i64) -> String {
-    format!("{step_id}-{fence}")
+    async fn remove_container(&self, id: String) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        match self.docker().remove_container(&id, Some(options)).await {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(source) => Err(EngineError::call("remove a container", source)),
+        }
+    }
 }
 
 /// Somebody was faster: gone is what we wanted.

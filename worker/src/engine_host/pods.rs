@@ -14,7 +14,7 @@ use std::time::Duration;
 const PODS_MAX: usize = 256;
 /// A line is a verb, a name and three numbers.
 const LINE_BYTES_MAX: u64 = 256;
-/// A step's id and its fence.
+/// A worker's name and a number.
 const NAME_BYTES_MAX: usize = 80;
 /// Whoever connects asks at once.
 const PATIENCE: Duration = Duration::from_secs(2);

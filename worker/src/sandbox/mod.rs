@@ -12,9 +12,11 @@ mod owned;
 mod pod;
 mod policy;
 mod selftest;
+mod spares;
 mod state;
 
 pub use container::Running;
 pub use pod::{Pod, PodSpec};
 pub use selftest::{RuleBroken, broken, selftest};
+pub use spares::Spares;
 pub use state::{Container, Ended, STEP_USER, SandboxError, Sink, Stream, WorkArea};

@@ -4,12 +4,12 @@ use super::container::{Running, not_started};
 use super::owned::give_to_step;
 use super::policy::{self, Place};
 use super::state::{Container, STEP_USER, SandboxError, Sink};
-use crate::engine::{Engine, EngineError, LEASE_LABEL, OWN_LABEL, pod_name};
+use crate::engine::{Engine, EngineError, OWN_LABEL, POD_LABEL, PodName};
 use bollard::exec::StartExecOptions;
 use bollard::models::{ExecConfig, ExecInspectResponse};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, StartContainerOptions,
-    UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, InspectContainerOptions,
+    StartContainerOptions, UploadToContainerOptionsBuilder,
 };
 use contract::name::Name;
 use contract::protocol::{ReadyProbe, Resources};
@@ -20,45 +20,43 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 /// What a pod is made for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodSpec {
-    /// The step.
-    pub step_id: String,
-    /// The lease's fence.
-    pub fence: i64,
+    /// Where its input goes: a folder in its work area, `/work/…`.
+    pub folder: &'static str,
     /// The names by which its containers meet.
     pub hosts: Vec<Name>,
     /// What they may use together.
     pub resources: Resources,
 }
 
-/// A pod. It is removed by [`Pod::remove`] or, at the latest, with its lease.
+/// A pod. It is removed by its name, see [`Engine::sweep_pod`].
 pub struct Pod {
     engine: Engine,
+    name: PodName,
     holder: String,
     volume: String,
     cgroup: Option<String>,
     /// What one of its containers may use.
     resources: Resources,
+    folder: &'static str,
     work_bytes: u64,
     labels: HashMap<String, String>,
-    step_id: String,
-    fence: i64,
 }
 
 impl Pod {
-    /// Makes the namespace and the work area.
-    pub async fn create(engine: &Engine, spec: PodSpec) -> Result<Self, SandboxError> {
+    /// Makes the namespace and the work area. What was made before an error is known by the name.
+    pub async fn create(
+        engine: &Engine,
+        name: PodName,
+        spec: &PodSpec,
+    ) -> Result<Self, SandboxError> {
         let docker = engine.docker();
         let labels = HashMap::from([
             (OWN_LABEL.to_owned(), engine.name().to_owned()),
-            (
-                LEASE_LABEL.to_owned(),
-                format!("{}/{}", spec.step_id, spec.fence),
-            ),
+            (POD_LABEL.to_owned(), name.to_string()),
         ]);
         let image = engine.pod_image().await?;
-        let name = pod_name(&spec.step_id, spec.fence);
         let cgroup = engine
             .make_pod(&name, &policy::together(&spec.resources))
             .await?;
@@ -82,24 +80,41 @@ impl Pod {
             .start_container(&holder, None::<StartContainerOptions>)
             .await
             .map_err(|source| EngineError::call("start the pod", source))?;
-        Ok(Self {
+        let pod = Self {
             engine: engine.clone(),
+            name,
             holder,
             volume,
             cgroup,
             resources,
+            folder: spec.folder,
             work_bytes: spec.resources.work_bytes,
             labels,
-            step_id: spec.step_id,
-            fence: spec.fence,
-        })
+        };
+        let folders = bytes::Bytes::from(folder_tar(spec.folder)?);
+        let folders = futures::stream::iter([Ok(folders)]);
+        pod.upload("/work", folders).await?;
+        Ok(pod)
     }
 
-    /// Unpacks a tar below `folder` (which is made), everything the step user's.
-    pub async fn put_file(&self, folder: &str, archive: &Path) -> Result<(), SandboxError> {
-        let folders = bytes::Bytes::from(folder_tar(folder)?);
-        self.upload("/work", futures::stream::iter([Ok(folders)]))
-            .await?;
+    /// Whether it still holds what its containers will share: an engine that restarted holds nothing.
+    pub async fn is_well(&self) -> bool {
+        let seen = self
+            .engine
+            .docker()
+            .inspect_container(&self.holder, None::<InspectContainerOptions>)
+            .await;
+        let state = seen.ok().and_then(|seen| seen.state);
+        state.and_then(|state| state.running) == Some(true)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &PodName {
+        &self.name
+    }
+
+    /// Unpacks a tar into the pod's folder, everything the step user's.
+    pub async fn put_file(&self, archive: &Path) -> Result<(), SandboxError> {
         let owned = archive.with_extension("owned.tar");
         let (from, to) = (archive.to_owned(), owned.clone());
         tokio::task::spawn_blocking(move || {
@@ -114,7 +129,7 @@ impl Pod {
             .await
             .map_err(|source| EngineError::file("fill the work area", source))?;
         let body = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024);
-        self.upload(folder, body).await?;
+        self.upload(self.folder, body).await?;
         // Only disk space is at stake: the lease's folder goes as a whole.
         let _ = tokio::fs::remove_file(&owned).await;
         Ok(())
@@ -180,10 +195,9 @@ impl Pod {
         }
     }
 
-    /// Removes the pod with everything in it: a lease has one pod at a time.
+    /// Removes the pod with everything in it.
     pub async fn remove(self) -> Result<(), SandboxError> {
-        self.engine.sweep_lease(&self.step_id, self.fence).await?;
-        Ok(())
+        Ok(self.engine.sweep_pod(&self.name).await?)
     }
 
     async fn exec(&self, command: &[String]) -> Result<Option<i64>, SandboxError> {

@@ -1,6 +1,7 @@
 //! The hardened profile: from what a step asks for to the settings of a container. Pure.
 
 use super::state::{Container, STEP_USER, SandboxError, WorkArea};
+use crate::engine::STEP_LABEL;
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
     MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
@@ -164,6 +165,8 @@ pub(super) fn container(
         WorkArea::ReadOnly => Some(vec![work_mount(place.volume, true)]),
         WorkArea::Writable => Some(vec![work_mount(place.volume, false)]),
     };
+    let mut labels = place.labels.clone();
+    labels.insert(STEP_LABEL.to_owned(), String::new());
     let env = wish
         .env
         .iter()
@@ -175,7 +178,7 @@ pub(super) fn container(
         env: Some(env.collect()),
         working_dir: Some(wish.workdir.clone()),
         user: Some(format!("{user}:{user}")),
-        labels: Some(place.labels.clone()),
+        labels: Some(labels),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         open_stdin: Some(false),

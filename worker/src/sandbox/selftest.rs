@@ -4,7 +4,7 @@ use super::container::Running;
 use super::pod::{Pod, PodSpec, create};
 use super::policy::{self, Place};
 use super::state::{Container, SandboxError, Sink, WorkArea};
-use crate::engine::Engine;
+use crate::engine::{Engine, PodName};
 use bollard::models::ContainerCreateBody;
 use contract::digest::Digest;
 use contract::image::{ImageRef, Repository};
@@ -51,7 +51,6 @@ const POD: Resources = Resources {
     pids: 4096,
     work_bytes: 16 << 20,
 };
-const STEP_ID: &str = "selftest";
 
 /// A rule that does not hold: no step may be leased.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +64,10 @@ pub struct RuleBroken {
 
 /// Tries the rules; every one is in the answer, held or not.
 pub async fn selftest(engine: &Engine) -> Result<Isolation, SandboxError> {
-    let printed = tried(engine, |_| {}).await;
+    let name = engine.name_pod();
+    let printed = tried(engine, &name, |_| {}).await;
     // What the self-test made goes whatever it saw.
-    engine.sweep_lease(STEP_ID, 0).await?;
+    engine.sweep_pod(&name).await?;
     let level = engine.level().await?;
     let mut rules = results(&printed?);
     if !level.ends_with("-userns") && !level.ends_with("-rootless") {
@@ -89,15 +89,15 @@ pub fn broken(isolation: &Isolation) -> Option<RuleBroken> {
 /// away and see its try succeed.
 async fn tried(
     engine: &Engine,
+    name: &PodName,
     change: impl FnOnce(&mut ContainerCreateBody),
 ) -> Result<String, SandboxError> {
     let spec = PodSpec {
-        step_id: STEP_ID.to_owned(),
-        fence: 0,
+        folder: "/work/src",
         hosts: Vec::new(),
         resources: POD,
     };
-    let pod = Pod::create(engine, spec).await?;
+    let pod = Pod::create(engine, name.clone(), &spec).await?;
     let mib = |bytes: u64| (bytes >> 20).to_string();
     let wish = Container {
         image: placeholder()?,

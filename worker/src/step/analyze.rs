@@ -7,6 +7,7 @@ use super::archive::{self, ArchiveError};
 use super::bench::{Bench, Stop, chain};
 use super::tool::{self, Call};
 use crate::sandbox::Pod;
+use contract::image::ImageRef;
 use contract::protocol::{Outcome, Tool, ToolEnd};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +26,8 @@ const NOTHING_SARIF: &str = r#"{"version":"2.1.0","$schema":"https://json.schema
 
 pub(super) async fn analyze(bench: &mut Bench<'_>, tools: &[Tool]) -> Result<Outcome, Stop> {
     bench.log.section("Prepare");
-    for tool in tools {
-        bench.pull(&tool.image).await?;
-    }
-    let archive = bench.source().await?;
+    let images: Vec<&ImageRef> = tools.iter().map(|tool| &tool.image).collect();
+    let (pod, archive) = bench.pod_and_source(&[], &images).await?;
     let without = bench.folder.join("analysed.tar");
     let dockerfiles = {
         let (archive, without) = (archive.clone(), without.clone());
@@ -36,8 +35,7 @@ pub(super) async fn analyze(bench: &mut Bench<'_>, tools: &[Tool]) -> Result<Out
             .await
             .map_err(|error| Stop::Infrastructure(error.to_string()))??
     };
-    let pod = bench.pod(&[]).await?;
-    pod.put_file("/work/src", &without).await?;
+    pod.put_file(&without).await?;
     for tool in tools {
         one(bench, &pod, tool, &dockerfiles).await?;
     }

@@ -3,10 +3,10 @@
 use super::archive::ArchiveError;
 use crate::clock::Clock;
 use crate::control_plane::CallError;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, PodName};
 use crate::lease::{Denied, Lease};
 use crate::redact::Secrets;
-use crate::sandbox::{Container, Ended, Pod, PodSpec, SandboxError, Sink};
+use crate::sandbox::{Container, Ended, Pod, PodSpec, Running, SandboxError, Sink, Spares};
 use crate::spool::Log;
 use contract::digest::Digest;
 use contract::image::{ImageRef, Repository};
@@ -16,7 +16,7 @@ use contract::protocol::{
     RegistryTokenRequest, ToolEnd,
 };
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A registry that is down is asked this often before the step ends; the orchestrator's retry
@@ -37,6 +37,10 @@ pub struct Bench<'a> {
     pub secrets: Secrets,
     /// Where containers run.
     pub engine: &'a Engine,
+    /// Pods that were made ahead.
+    pub spares: &'a Spares,
+    /// The pods that this lease was given, to be removed with it.
+    pub pods: Mutex<Vec<PodName>>,
     /// A folder of this lease alone, removed afterwards.
     pub folder: PathBuf,
     /// The time, for claims.
@@ -130,6 +134,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Bench<'_> {
+    /// What is left of it: for the report, and to be removed.
+    pub fn cleared(self) -> (Claims, Vec<PodName>) {
+        let pods = self.pods.into_inner();
+        (self.claims, pods.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Fetches the source archive, its digest checked.
     pub async fn source(&self) -> Result<PathBuf, Stop> {
         self.lease.phase("fetching source");
@@ -199,31 +209,68 @@ impl Bench<'_> {
         }
     }
 
-    /// A fresh pod, whose containers meet by these names. It ends with the lease at the latest.
-    pub async fn pod(&self, hosts: &[Name]) -> Result<Pod, Stop> {
-        self.pod_holding(hosts, 0).await
+    /// A fresh pod for the source, whose containers meet by these names. It ends with the lease at the
+    /// latest.
+    async fn pod(&self, hosts: &[Name]) -> Result<Pod, Stop> {
+        let spec = PodSpec {
+            folder: "/work/src",
+            hosts: hosts.to_vec(),
+            resources: self.job.resources.clone(),
+        };
+        if hosts.is_empty()
+            && let Some(pod) = self.spares.take(&spec)
+        {
+            self.remember(pod.name());
+            if pod.is_well().await {
+                return Ok(pod);
+            }
+        }
+        self.make_pod(&spec).await
     }
 
-    /// A fresh pod whose work area holds at least so many bytes.
-    pub async fn pod_holding(&self, hosts: &[Name], bytes: u64) -> Result<Pod, Stop> {
-        self.lease.phase("preparing");
+    /// A fresh pod with this folder, whose work area holds at least so many bytes.
+    pub async fn pod_holding(&self, folder: &'static str, bytes: u64) -> Result<Pod, Stop> {
         let mut resources = self.job.resources.clone();
         resources.work_bytes = resources.work_bytes.max(bytes);
         let spec = PodSpec {
-            step_id: self.job.step_id.clone(),
-            fence: self.job.fence,
-            hosts: hosts.to_vec(),
+            folder,
+            hosts: Vec::new(),
             resources,
         };
-        Ok(Pod::create(self.engine, spec).await?)
+        self.make_pod(&spec).await
     }
 
-    /// A fresh pod with the source at `/work/src`.
-    pub async fn pod_with_source(&self, hosts: &[Name]) -> Result<Pod, Stop> {
-        let archive = self.source().await?;
-        let pod = self.pod(hosts).await?;
-        pod.put_file("/work/src", &archive).await?;
+    async fn make_pod(&self, spec: &PodSpec) -> Result<Pod, Stop> {
+        self.lease.phase("preparing");
+        let name = self.engine.name_pod();
+        self.remember(&name);
+        Ok(Pod::create(self.engine, name, spec).await?)
+    }
+
+    fn remember(&self, pod: &PodName) {
+        let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        pods.push(pod.clone());
+    }
+
+    /// A fresh pod with the source at `/work/src`; these images are there, too.
+    pub async fn pod_with_source(&self, hosts: &[Name], images: &[&ImageRef]) -> Result<Pod, Stop> {
+        let (pod, archive) = self.pod_and_source(hosts, images).await?;
+        pod.put_file(&archive).await?;
         Ok(pod)
+    }
+
+    /// A fresh pod for the source, and the source's archive, while these images are brought in.
+    pub async fn pod_and_source(
+        &self,
+        hosts: &[Name],
+        images: &[&ImageRef],
+    ) -> Result<(Pod, PathBuf), Stop> {
+        let images = futures::future::join_all(images.iter().map(|image| self.pull(image)));
+        // Each to its end, also when another fails: the engine is not swept while it still makes something.
+        // The images come last, for theirs is the phase that a person waits for.
+        let (archive, pod, images) = futures::join!(self.source(), self.pod(hosts), images);
+        images.into_iter().collect::<Result<(), Stop>>()?;
+        Ok((pod?, archive?))
     }
 
     /// Runs a container to its end; the end of the work ends it.
@@ -233,15 +280,29 @@ impl Bench<'_> {
         container: Container,
         sink: Sink,
     ) -> Result<Ended, Stop> {
-        let now = self.clock.now_micros();
-        let mut running = pod.start(container, sink).await?;
-        self.claims.started_at.get_or_insert(now);
+        let mut running = self.start(pod, container, sink).await?;
         tokio::select! {
             ended = running.wait() => return Ok(ended?),
             () = self.lease.work().cancelled() => {}
         }
         running.end().await?;
         Err(Stop::Ended)
+    }
+
+    /// Starts a container. With the first one the next step's pod is made.
+    pub async fn start(
+        &mut self,
+        pod: &Pod,
+        container: Container,
+        sink: Sink,
+    ) -> Result<Running, Stop> {
+        let now = self.clock.now_micros();
+        let running = pod.start(container, sink).await?;
+        if self.claims.started_at.is_none() {
+            self.claims.started_at = Some(now);
+            self.spares.refill();
+        }
+        Ok(running)
     }
 
     /// The step's environment, with what every step is told.

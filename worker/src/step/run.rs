@@ -14,8 +14,7 @@ pub(super) async fn run(
 ) -> Result<Outcome, Stop> {
     bench.log.section("Prepare");
     bench.log.line(&format!("image {image}"));
-    bench.pull(image).await?;
-    let pod = bench.pod_with_source(&[]).await?;
+    let pod = bench.pod_with_source(&[], &[image]).await?;
     bench.log.section(&title(command));
     bench.lease.phase("running");
     let container = Container {

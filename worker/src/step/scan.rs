@@ -36,14 +36,14 @@ pub(super) async fn scan(
     }
     bench.pull(&sbom.image).await?;
     // As large as the image asks for, whatever the step's own work area is.
-    let pod = bench.pod_holding(&[], held(&layout)).await?;
+    let pod = bench.pod_holding("/work/image", held(&layout)).await?;
     let archive = bench.folder.join("layout.tar");
     blocking({
         let (layout, archive) = (layout.clone(), archive.clone());
         move || layout.pack(&archive)
     })
     .await?;
-    pod.put_file("/work/image", &archive).await?;
+    pod.put_file(&archive).await?;
     discard(&archive).await;
     tool::run(bench, &pod, sbom, syft()).await?;
     pod.remove().await?;
@@ -59,8 +59,10 @@ pub(super) async fn scan(
         "{} files of {} layers, {} entries passed over",
         told.files, told.layers, told.passed_over
     ));
-    let pod = bench.pod_holding(&[], told.bytes + SPARE).await?;
-    pod.put_file("/work/layers", &files).await?;
+    let pod = bench
+        .pod_holding("/work/layers", told.bytes + SPARE)
+        .await?;
+    pod.put_file(&files).await?;
     discard(&files).await;
     let artifact = format!("sarif/{}.sarif", secrets.name);
     tool::run(bench, &pod, secrets, gitleaks(artifact, "/work/layers")).await?;

@@ -44,14 +44,11 @@ struct Output {
 
 pub(super) async fn test(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome, Stop> {
     bench.log.section("Prepare");
-    bench.pull(&wish.image).await?;
-    bench.pull(&wish.probe).await?;
-    for service in &wish.services {
-        bench.pull(&service.image).await?;
-    }
+    let mut images = vec![&wish.image, &wish.probe];
+    images.extend(wish.services.iter().map(|service| &service.image));
     let mut hosts = vec![wish.name.clone()];
     hosts.extend(wish.services.iter().map(|service| service.name.clone()));
-    let pod = bench.pod_with_source(&hosts).await?;
+    let pod = bench.pod_with_source(&hosts, &images).await?;
     let mut beside = Vec::new();
     let ended = probe(bench, &pod, wish, &mut beside).await;
     let shown = show(bench, &mut beside).await;
@@ -135,9 +132,8 @@ async fn start(
     }
     bench.log.line(&container.command.join(" "));
     let output = Arc::new(Mutex::new(Output::default()));
-    let now = bench.clock.now_micros();
-    let running = pod.start(container, last_of(output.clone())).await?;
-    bench.claims.started_at.get_or_insert(now);
+    let sink = last_of(output.clone());
+    let running = bench.start(pod, container, sink).await?;
     Ok(Beside {
         name: name.clone(),
         running,

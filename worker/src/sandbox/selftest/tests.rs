@@ -126,7 +126,7 @@ async fn each_rule_holds_and_its_try_succeeds_when_it_is_taken_away() {
     make_bridge(&engine).await;
     let mut not_missed = Vec::new();
     for (rule, change) in TAKEN_AWAY {
-        let printed = tried(&engine, change).await;
+        let printed = tried(&engine, &engine.name_pod(), change).await;
         engine.sweep().await.unwrap();
         let results = results(&printed.unwrap());
         let seen = results.iter().find(|result| result.rule == rule).unwrap();
@@ -176,12 +176,13 @@ async fn containers_of_one_pod_share_the_memory_that_the_step_may_use() {
     };
     let engine = Engine::connect(&config, "share-test").await.unwrap();
     let spec = PodSpec {
-        step_id: "share".to_owned(),
-        fence: 1,
+        folder: "/work/src",
         hosts: Vec::new(),
         resources: TRIED,
     };
-    let pod = Pod::create(&engine, spec).await.unwrap();
+    let pod = Pod::create(&engine, engine.name_pod(), &spec)
+        .await
+        .unwrap();
     // Each alone is below 64 MiB; together they are above that and the holder's share.
     let eat = ["/sallyport-pod", "eat", "50", "60"];
     let (mut first, eaten) = starts(&engine, &pod, &eat).await;
