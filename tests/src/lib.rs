@@ -16,6 +16,7 @@ pub mod routes;
 pub mod running;
 pub mod script;
 pub mod sample;
+pub mod screen;
 pub mod snapshot;
 pub mod story;
 pub mod visitor;
