@@ -12,7 +12,7 @@ use crate::delivery::{self, DeliveryId, DeliveryRow, Provider, RefusalRow};
 use crate::history::{self, Outcome};
 use crate::http::extract::SignedIn;
 use crate::identity::Permission;
-use crate::project;
+use crate::{project, trigger};
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
@@ -69,6 +69,13 @@ struct Fact {
     link: Option<String>,
 }
 
+/// Why nobody has decided yet: what hindered the last try.
+struct Hindered {
+    tries: i64,
+    problem: String,
+    next: When,
+}
+
 #[derive(Template)]
 #[template(path = "delivery.html")]
 struct Shown {
@@ -78,6 +85,7 @@ struct Shown {
     project: String,
     received: When,
     rows: Vec<Row>,
+    hindered: Option<Hindered>,
     accepted: bool,
     chains: Vec<Chain>,
     facts: Vec<Fact>,
@@ -145,12 +153,19 @@ async fn accepted(
         .min()
         .unwrap_or(Outcome::Waiting);
     let facts = accepted_facts(conn, signed_in, &found, now).await?;
+    let retry = trigger::retry_of(conn, &found.id).await;
+    let retry = retry.map_err(PageError::log)?;
     Ok(Shown {
         frame: Frame::new(app, signed_in, Tab::Deliveries, "Delivery").of_project(&project),
         status: decision(outcome),
         reason: String::new(),
         received: When::micros(found.received_at, now),
         rows: decisions.into_iter().map(|one| row(one, now)).collect(),
+        hindered: retry.map(|retry| Hindered {
+            tries: retry.tries,
+            problem: retry.problem,
+            next: When::micros(retry.next_at, now),
+        }),
         accepted: true,
         chains,
         facts,
@@ -415,6 +430,7 @@ async fn refused(
         project: project.map_or_else(String::new, |project| project.name.to_string()),
         received: When::micros(found.received_at, now),
         rows: Vec::new(),
+        hindered: None,
         accepted: false,
         chains: Vec::new(),
         facts: refused_facts(signed_in, &found, now),
