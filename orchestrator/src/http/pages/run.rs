@@ -27,7 +27,7 @@ use crate::{image, step};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use facts::{Complaint, Found, Kept, Tests};
+use facts::{Complaint, Findings, Kept, Tests};
 use graph::Graph;
 use std::sync::Arc;
 use steps::Row;
@@ -83,8 +83,7 @@ struct Shown {
     attested: Vec<Attested>,
     artifacts: Vec<Kept>,
     tests: Option<Tests>,
-    found: Vec<Found>,
-    found_all: usize,
+    findings: Findings,
 }
 
 /// What the room knows of a run's steps, read once.
@@ -115,7 +114,8 @@ pub async fn run(
         .await
         .map_err(PageError::log)?;
     let is_over = is_over(&run);
-    let (found, found_all) = facts::found(&mut conn, &run).await?;
+    let reach = signed_in.session.caller.reach(Permission::See);
+    let findings = facts::findings(&mut conn, &run, &reach).await?;
     let base = format!("/projects/{name}/runs/{number}");
     Ok(page(&Shown {
         frame: Frame::new(
@@ -151,8 +151,7 @@ pub async fn run(
         artifacts: facts::artifacts(&mut conn, &work.steps, &base).await?,
         tests: facts::tests(&mut conn, &run, &base).await?,
         images: images.into_iter().map(built).collect(),
-        found,
-        found_all,
+        findings,
         project: name,
         author: origin.author.clone(),
         title: titled(&origin, number),

@@ -1,20 +1,20 @@
 //! `GET /projects/{project}` and `GET /projects/{project}/runs`: the runs, newest first.
 
 use super::frame::{now, visible_project};
+use super::query::{Choice, Filters, Query, choices};
 use super::{Copied, Frame, PageError, Status, Tab, When, page, words};
 use crate::app::App;
 use crate::http::extract::SignedIn;
 use crate::run::{self, Filter, Listed, RunState};
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query as Read, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use serde::Deserialize;
 use std::sync::Arc;
 
 /// Runs of one page.
-const RUNS_MAX: i64 = 50;
-/// A longer text is no branch.
-const REF_BYTES_MAX: usize = 250;
+const RUNS_MAX: usize = 50;
+/// The filters, in the order of the form.
+const FILTERS: [&str; 2] = ["ref", "state"];
 
 /// States that one can ask for, with their words.
 const STATES: [(&str, &str); 7] = [
@@ -44,22 +44,10 @@ struct Shown {
     frame: Frame,
     project: String,
     rows: Vec<Row>,
-    states: [(&'static str, &'static str); 7],
-    filter: Filter,
-    is_filtered: bool,
-    /// The last run of this page, when there may be older ones.
-    older: Option<i64>,
-    is_first: bool,
-}
-
-/// The filters of the URL.
-#[derive(Deserialize)]
-pub struct Asked {
-    #[serde(default, rename = "ref")]
-    ref_name: String,
-    #[serde(default)]
-    state: String,
-    before: Option<i64>,
+    filters: Filters,
+    states: Vec<Choice>,
+    /// Where the list goes on.
+    older: Option<String>,
 }
 
 /// A project's first page are its runs.
@@ -78,35 +66,23 @@ pub async fn runs(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     Path(name): Path<String>,
-    Query(asked): Query<Asked>,
+    Read(query): Read<Query>,
 ) -> Result<Response, PageError> {
     let project = visible_project(&app, &signed_in, &name).await?;
-    let is_state = asked.state.is_empty() || STATES.iter().any(|(word, _)| *word == asked.state);
-    if !is_state || asked.ref_name.len() > REF_BYTES_MAX {
-        return Err(PageError::BadForm(
-            "There is no such state, or no branch has so long a name. Clear the filters."
-                .to_owned(),
-        ));
-    }
-    let filter = Filter {
-        ref_name: asked.ref_name.trim().to_owned(),
-        state: asked.state,
-    };
+    let filters = Filters::read(format!("/projects/{name}/runs"), &query, &FILTERS)?;
+    let filter = filter(&filters)?;
+    // A run's number is its place: numbers have no gaps and are never given twice.
+    let before = filters.place()?.map_or(i64::MAX, |(number, _)| number);
     let now = now(&app);
     let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
-    let before = asked.before.unwrap_or(i64::MAX);
     // One more than is shown tells whether there is an older page.
-    let found = run::filtered(
-        &mut conn,
-        project.id.as_str(),
-        &filter,
-        before,
-        RUNS_MAX + 1,
-    )
-    .await
-    .map_err(PageError::log)?;
-    let shown = usize::try_from(RUNS_MAX).unwrap_or(0);
-    let has_more = found.len() > shown;
+    let limit = i64::try_from(RUNS_MAX + 1).unwrap_or(i64::MAX);
+    let found = run::filtered(&mut conn, project.id.as_str(), &filter, before, limit);
+    let mut found = found.await.map_err(PageError::log)?;
+    let is_more = found.len() > RUNS_MAX;
+    found.truncate(RUNS_MAX);
+    let last = found.last().filter(|_| is_more);
+    let older = last.map(|last| filters.after(last.number, ""));
     let row = |run: Listed| Row {
         number: run.number,
         status: words::run(&run.state),
@@ -117,17 +93,27 @@ pub async fn runs(
         commit: Copied::new("commit", run.commit),
         created: When::new(run.created_at, now),
     };
-    let rows: Vec<Row> = found.into_iter().take(shown).map(row).collect();
+    let states = STATES.map(|(value, word)| (value.to_owned(), word.to_owned()));
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Runs, "Runs").of_project(&project),
         project: name,
-        older: rows.last().filter(|_| has_more).map(|row| row.number),
-        rows,
-        states: STATES,
-        is_filtered: !filter.ref_name.is_empty() || !filter.state.is_empty(),
-        filter,
-        is_first: asked.before.is_none(),
+        rows: found.into_iter().map(row).collect(),
+        states: choices(&filters, "state", "Any", states),
+        older,
+        filters,
     }))
+}
+
+fn filter(filters: &Filters) -> Result<Filter, PageError> {
+    let state = filters.get("state");
+    if !state.is_empty() && !STATES.iter().any(|(word, _)| *word == state) {
+        let problem = format!("“{state}” is no state of a run.");
+        return Err(PageError::BadQuery(problem));
+    }
+    Ok(Filter {
+        ref_name: filters.get("ref").to_owned(),
+        state: state.to_owned(),
+    })
 }
 
 fn said(state: &RunState) -> String {

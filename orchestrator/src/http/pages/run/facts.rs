@@ -1,11 +1,16 @@
 //! What came out of a run: complaints, tests, findings, artifacts, attestations.
 
-use super::{Look, PageError, Status, size};
+use super::{Look, PageError, Status, size, words};
 use crate::db::Conn;
-use crate::finding::{self, Location, Open, Severity};
+use crate::finding::{self, Location, Open};
+use crate::history::finding as listed;
+use crate::history::{self, EnvironmentRow};
+use crate::identity::Reach;
+use crate::project;
 use crate::run::{self, Run};
 use crate::step::{self, Step};
 use serde::Deserialize;
+use std::collections::HashSet;
 
 /// Findings that the page lists; it counts all.
 const FINDINGS_MAX: usize = 100;
@@ -58,6 +63,26 @@ pub(super) struct Found {
     pub(super) rule: String,
     pub(super) place: String,
     pub(super) fixed_in: Option<String>,
+    /// Whether what was promoted last has it not; none: nothing was.
+    pub(super) is_new: Option<bool>,
+}
+
+/// The findings of a run.
+pub(super) struct Findings {
+    /// What is new first, then the worst.
+    pub(super) shown: Vec<Found>,
+    pub(super) all: usize,
+    /// What was promoted last, and how many findings it does not have.
+    pub(super) since: Option<Since>,
+}
+
+/// What a run's findings are compared with.
+pub(super) struct Since {
+    pub(super) environment: String,
+    pub(super) number: i64,
+    /// Whether that is this very run.
+    pub(super) is_own: bool,
+    pub(super) new: usize,
 }
 
 /// A test as `finding` keeps it.
@@ -195,17 +220,67 @@ fn failed_case(case: Case, step: &str, base: &str) -> Option<Failed> {
     })
 }
 
-/// The worst findings, and how many there are.
-pub(super) async fn found(conn: &mut Conn, run: &Run) -> Result<(Vec<Found>, usize), PageError> {
+/// What stands open, against what was promoted last: what the last environment of the settings' order
+/// that holds anything holds.
+pub(super) async fn findings(
+    conn: &mut Conn,
+    run: &Run,
+    reach: &Reach,
+) -> Result<Findings, PageError> {
     let open = finding::open_in_run(conn, run.id.as_str())
         .await
         .map_err(PageError::log)?;
+    let promoted = last_promoted(conn, run, reach).await?;
+    let known = match &promoted {
+        Some(held) => {
+            let known = listed::fingerprints(conn, &held.run_id).await;
+            Some(known.map_err(PageError::log)?)
+        }
+        None => None,
+    };
+    let known: Option<HashSet<String>> = known.map(|known| known.into_iter().collect());
     let all = open.len();
-    let shown = open.into_iter().take(FINDINGS_MAX).map(row);
-    Ok((shown.collect(), all))
+    let mut rows: Vec<Found> = open
+        .into_iter()
+        .map(|open| {
+            let fingerprint = open.finding.fingerprint.hex();
+            let is_new = known.as_ref().map(|known| !known.contains(&fingerprint));
+            row(open, is_new)
+        })
+        .collect();
+    let since = promoted.map(|held| Since {
+        is_own: held.run_id == run.id.as_str(),
+        environment: held.environment,
+        number: held.run_number,
+        new: rows.iter().filter(|row| row.is_new == Some(true)).count(),
+    });
+    // The order by severity stays within both.
+    rows.sort_by_key(|row| row.is_new != Some(true));
+    rows.truncate(FINDINGS_MAX);
+    Ok(Findings {
+        shown: rows,
+        all,
+        since,
+    })
 }
 
-fn row(open: Open) -> Found {
+async fn last_promoted(
+    conn: &mut Conn,
+    run: &Run,
+    reach: &Reach,
+) -> Result<Option<EnvironmentRow>, PageError> {
+    let held = history::environments(conn, reach).await;
+    let mut held = held.map_err(PageError::log)?;
+    held.retain(|one| one.project_id == run.project_id);
+    let settings = project::current_settings(conn, &run.project_id).await;
+    let settings = settings.map_err(PageError::log)?;
+    let order = settings.map(|version| version.settings.environments);
+    let mut names = order.iter().flatten().rev().map(|one| one.name.as_str());
+    let at = names.find_map(|name| held.iter().position(|one| one.environment == name));
+    Ok(at.map(|at| held.swap_remove(at)))
+}
+
+fn row(open: Open, is_new: Option<bool>) -> Found {
     let finding = open.finding;
     let (place, fixed_in) = match finding.location {
         Location::File { path, line } => {
@@ -221,21 +296,11 @@ fn row(open: Open) -> Found {
         None => place,
     };
     Found {
-        severity: severity(finding.severity),
+        severity: words::severity(finding.severity.as_str()),
         title: finding.title,
         rule: format!("{} {}", finding.tool, finding.rule),
         place,
         fixed_in,
-    }
-}
-
-/// A severity's shape and word.
-fn severity(severity: Severity) -> Status {
-    match severity {
-        Severity::Critical => Status::new(Look::Fail, "sev4", "Critical"),
-        Severity::High => Status::new(Look::Fail, "sev3", "High"),
-        Severity::Medium => Status::new(Look::Wait, "sev2", "Medium"),
-        Severity::Low => Status::new(Look::Idle, "sev1", "Low"),
-        Severity::Unknown => Status::new(Look::Wait, "warn", "Unknown"),
+        is_new,
     }
 }
