@@ -39,12 +39,16 @@ environments:
     promote: by-hand
     gate:
       run: succeeded
-      findings: { none-at-or-above: medium, accept-unmatched: [deb] }
+      findings:
+        { none-at-or-above: medium, advisories-confirmed-within: 24h, accept-unmatched: [deb] }
+      soak: 24h
       approvals:
         - { from: release-manager, count: 1, expires: 24h }
 ";
 
 const HOUR: u64 = 3_600;
+/// The first run's image.
+const MANIFEST: &[u8] = br#"{"schemaVersion":2}"#;
 /// The worker that works on run 4.
 const WORKER: &str = "01900000-0000-7000-8000-0000000000e1";
 const RULES: &str = r#"{"level":"docker-runc-userns","rules":[
@@ -59,6 +63,8 @@ pub struct Sample {
     pub project_id: String,
     /// The promotion to prod that waits.
     pub waiting: String,
+    /// The release that it is about.
+    pub release: String,
     /// A delivery that started run 1.
     pub delivery: String,
     /// A refused request at the project's hook.
@@ -100,6 +106,10 @@ struct Writer {
 
 fn digest(seed: i64) -> String {
     format!("sha256:{seed:064x}").replace("0000", "9e8c")
+}
+
+fn image_digest() -> String {
+    Digest::of(MANIFEST).to_string()
 }
 
 fn commit(seed: i64) -> String {
@@ -152,7 +162,7 @@ impl Writer {
             self.trigger(conn, &delivery, "skip", "paths-ignored", 0)
                 .await?;
         }
-        let waiting = self.released(conn, &first).await?;
+        let (waiting, release) = self.released(conn, &first).await?;
         let project = Some(self.project.as_str());
         let one = (1_800, "203.0.113.77", 1);
         let refusal = self.refusal(conn, project, hook, one).await?;
@@ -163,6 +173,7 @@ impl Writer {
         Ok(Sample {
             project_id: self.project.clone(),
             waiting,
+            release,
             delivery,
             refusal,
             stranger,
@@ -302,8 +313,8 @@ impl Writer {
         Ok(id)
     }
 
-    /// The first run's image, findings, release and promotions; the one that waits.
-    async fn released(&self, conn: &mut Conn, run: &str) -> Result<String, Error> {
+    /// The first run's image, findings, release and promotions; the one that waits, and the release.
+    async fn released(&self, conn: &mut Conn, run: &str) -> Result<(String, String), Error> {
         let step = self.step(conn, run, "image", "finished").await?;
         let (image, release) = (self.id(), self.id());
         let at = self.ago(24 * HOUR);
@@ -317,8 +328,8 @@ impl Writer {
             &self.project,
             run,
             &step,
-            digest(99),
-            &b"{}"[..],
+            image_digest(),
+            MANIFEST,
             at
         )?;
         for (purl, ecosystem, name) in [
@@ -361,7 +372,7 @@ impl Writer {
             &release,
             &self.project,
             run,
-            Digest::of(format!("ledger {}\n", digest(99)).as_bytes()).to_string(),
+            Digest::of(format!("ledger {}\n", image_digest()).as_bytes()).to_string(),
             at
         )?;
         execute!(
@@ -370,9 +381,64 @@ impl Writer {
              VALUES ($1, 'ledger', $2, $3)",
             &release,
             &image,
-            digest(99)
+            image_digest()
         )?;
-        self.promotions(conn, &release).await
+        self.commits(conn).await?;
+        Ok((self.promotions(conn, &release).await?, release))
+    }
+
+    /// What the first release brings: twelve commits of its author, of one who maps to nobody, and of both.
+    async fn commits(&self, conn: &mut Conn) -> Result<(), Error> {
+        let titles = [
+            "Refuse refunds across currencies",
+            "Carry amounts as decimals",
+            "Count again",
+        ];
+        let people = [
+            ("Lena Fischer", "lena@shop.example"),
+            ("Renovate", "bot@forge.example"),
+        ];
+        execute!(
+            conn,
+            "INSERT INTO contribution (project_id, base_id, head_id, commits, complete, read_at)
+             VALUES ($1, '', $2, 12, 1, $3)",
+            &self.project,
+            commit(1),
+            self.ago(20 * HOUR)
+        )?;
+        for (name, address) in people {
+            execute!(
+                conn,
+                "INSERT INTO contributor (project_id, base_id, head_id, address, name, wrote, committed)
+                 VALUES ($1, '', $2, $3, $4, 1, 1)",
+                &self.project,
+                commit(1),
+                address,
+                name
+            )?;
+        }
+        for place in 0..12 {
+            let of = usize::try_from(place).unwrap_or(0);
+            let (title, author) = (titles[of % titles.len()], people[of % people.len()]);
+            let committer = people[of / people.len() % people.len()];
+            execute!(
+                conn,
+                "INSERT INTO contribution_commit (project_id, base_id, head_id, place, commit_id, title,
+                     author_name, author_address, committer_name, committer_address, commit_time)
+                 VALUES ($1, '', $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                &self.project,
+                commit(1),
+                place,
+                commit(if place == 0 { 1 } else { 100 + place }),
+                title,
+                author.0,
+                author.1,
+                committer.0,
+                committer.1,
+                self.ago(30 * HOUR) / 1_000_000 - place * 4_000
+            )?;
+        }
+        Ok(())
     }
 
     async fn findings(
@@ -476,6 +542,11 @@ impl Writer {
             }
             last = id;
         }
+        execute!(
+            conn,
+            "UPDATE project SET promotion_number = 3 WHERE id = $1",
+            &self.project
+        )?;
         Ok(last)
     }
 

@@ -41,6 +41,7 @@ GET  /api/v1/projects/{project}/runs/{number}/steps/{step}/log                40
 GET  /api/v1/projects/{project}/promotions                                    401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/environments/{environment}/promotions         401 404 404 404 403 404 404
 GET  /api/v1/promotions/{id}                                                  401 404 200 200 200 200 200
+POST /api/v1/promotions/{id}/withdraw                                         401 404 403 403 403 403 403
 GET  /api/v1/workers                                                          401 403 403 403 200 200 200
 POST /api/v1/workers/tokens                                                   401 403 403 403 403 201 201
 POST /api/v1/workers/{name}/{act}                                             401 403 403 403 403 200 200
@@ -74,6 +75,7 @@ GET  /projects/{project}/environments                                         30
 POST /projects/{project}/environments/{environment}                           303 404 404 404 404 404 -
 GET  /promotions/{id}                                                         303 404 200 200 200 200 -
 POST /promotions/{id}                                                         303 404 409 409 409 409 -
+POST /promotions/{id}/withdraw                                                303 404 403 403 403 403 -
 GET  /approvals                                                               303 200 200 200 200 200 -
 GET  /deliveries                                                              303 200 200 200 200 200 -
 GET  /deliveries/{id}                                                         303 404 200 200 200 200 -
@@ -274,9 +276,10 @@ impl House {
                 ("evidence", &format!("sha256:{}", "0".repeat(64))),
             ]),
             "/sign-in" => form(&[("name", caller), ("password", "not it")]),
-            "/deliveries/{id}/payload" => form(&[("csrf", csrf)]),
             "/projects/{project}/runs/{number}/again"
             | "/projects/{project}/runs/{number}/cancel"
+            | "/promotions/{id}/withdraw"
+            | "/deliveries/{id}/payload"
             | "/sign-out" => form(&[("csrf", csrf)]),
             _ => Body::Bytes(Vec::new()),
         }

@@ -248,3 +248,259 @@ async fn who_saw_a_payload_is_noted_before_they_see_it() -> anyhow::Result<()> {
     house.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    let sample = sample::ledger(&house.app().ground, &lena.person).await?;
+    let ines = Browser::of(&house, "ines", &[(Role::ReleaseManager, None)]).await?;
+    let amara = Browser::of(&house, "amara", &[(Role::Auditor, None)]).await?;
+    let path = format!("/promotions/{}", sample.waiting);
+    let (withdraw, form) = (
+        format!("{path}/withdraw"),
+        format!("action=\"{path}/withdraw\""),
+    );
+    let page = ines.open(&path).await?.text;
+    for word in [
+        // The decision, what would enter, commit by commit, and what ends by itself.
+        "You may approve this promotion",
+        "Carry amounts as decimals",
+        "12 come in, newest first",
+        "<summary class=\"s inset\">2 more</summary>",
+        "Renovate, committed by lena",
+        "Who counts as contributor",
+        "Maps to nobody here, so one more approval is asked for",
+        "What ends when",
+        "Advisories are fresh",
+        "data-until=",
+        "holds nothing yet: this would be the first release there",
+    ] {
+        assert!(page.contains(word), "without {word}");
+    }
+    assert!(!page.contains(&form), "she did not ask for it");
+    let hers = lena.open(&path).await?.text;
+    assert!(hers.contains(&form) && hers.contains("You do not hold the role"));
+    let applied = between(&hers, "In staging first", "</li>");
+    assert!(applied.is_some_and(|row| row.contains("is there")));
+
+    assert_eq!(ines.send(&withdraw, &[]).await?.status, 403);
+    let nothing = ines.send(&path, &[("decision", "approve")]).await?;
+    assert_eq!(nothing.status, 422);
+    assert!(
+        nothing.text.contains("This cannot be read"),
+        "a page, not a sentence of the framework"
+    );
+    let reason = ("reason", "It was counted twice.");
+    let no_digest = [("decision", "approve"), reason, ("evidence", "x")];
+    assert_eq!(ines.send(&path, &no_digest).await?.status, 404);
+
+    assert_eq!(lena.send(&withdraw, &[]).await?.status, 303);
+    let over = amara.open(&path).await?.text;
+    assert!(
+        over.contains("Void") && over.contains("withdrawn by lena"),
+        "{over}"
+    );
+    assert!(!over.contains("You may approve") && over.contains("Carry amounts as decimals"));
+    let late = lena.send(&withdraw, &[]).await?;
+    assert!(late.status == 409 && late.text.contains("promotion-not-open"));
+    let evidence = format!("sha256:{}", "0".repeat(64));
+    let late = [
+        ("decision", "approve"),
+        reason,
+        ("evidence", evidence.as_str()),
+    ];
+    let late = ines.send(&path, &late).await?;
+    assert!(late.status == 409 && late.text.contains("It waits for no answer any more"));
+    let ended = ines.open("/approvals?show=ended").await?.text;
+    assert!(ended.contains(&path), "it is among the completed ones");
+    let mut conn = house.app().ground.db.reader().await?;
+    let entries = audit::by_subject(&mut conn, &format!("promotion:{}", sample.waiting), 9).await?;
+    let said: Vec<(&str, &str)> = entries
+        .iter()
+        .map(|entry| (entry.kind.as_str(), entry.actor.as_str()))
+        .collect();
+    assert_eq!(said, [("promotion.void", "person(lena)")]);
+    drop(conn);
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    let sample = sample::ledger(&house.app().ground, &lena.person).await?;
+    let amara = Browser::of(&house, "amara", &[(Role::Auditor, None)]).await?;
+    let path = format!("/projects/{LEDGER}/environments");
+    let page = lena.open(&path).await?.text;
+    let lane = |page: &str, name: &str| {
+        let lane = between(page, &format!("id=\"env-{name}\""), "</section>");
+        lane.map(str::to_owned).context("no such lane")
+    };
+    let places: Vec<usize> = ["dev", "staging", "prod"]
+        .iter()
+        .filter_map(|name| page.find(&format!("id=\"env-{name}\"")))
+        .collect();
+    assert!(
+        places.len() == 3 && places.is_sorted(),
+        "in the settings' order"
+    );
+    let staging = lane(&page, "staging")?;
+    // jinja2 has a finding at the threshold: what came in well is told not to comply any more.
+    assert!(
+        staging.contains("run-1") && staging.contains("No longer complies"),
+        "{staging}"
+    );
+    let prod = lane(&page, "prod")?;
+    assert!(prod.contains("Nothing is here yet") && prod.contains("Run 1, promotion 3"));
+    let request = format!("action=\"{path}/prod\"");
+    assert!(!page.contains(&request), "it is asked for already");
+    let release = [("release", sample.release.as_str())];
+    assert_eq!(
+        amara.send(&format!("{path}/prod"), &release).await?.status,
+        404
+    );
+
+    let withdraw = format!("/promotions/{}/withdraw", sample.waiting);
+    assert_eq!(lena.send(&withdraw, &[]).await?.status, 303);
+    assert!(lena.open(&path).await?.text.contains(&request));
+    let hers = amara.open(&path).await?.text;
+    assert!(!hers.contains(&request) && hers.contains("when a developer or release manager asks"));
+    for wrong in [
+        format!("{path}/nowhere"),
+        "/projects/nowhere/environments/prod".to_owned(),
+    ] {
+        assert_eq!(lena.send(&wrong, &release).await?.status, 404, "{wrong}");
+    }
+    let no_release = [("release", "01900000-0000-7000-8000-0000000000ff")];
+    for nothing in [&no_release[..], &[("release", "x")][..]] {
+        assert_eq!(
+            lena.send(&format!("{path}/prod"), nothing).await?.status,
+            404
+        );
+    }
+    assert_eq!(
+        lena.send(&format!("{path}/prod"), &release).await?.status,
+        303
+    );
+    assert_eq!(
+        lena.send(&format!("{path}/prod"), &release).await?.status,
+        303,
+        "the one that waits"
+    );
+    let prod = lane(&lena.open(&path).await?.text, "prod")?;
+    assert!(prod.contains("Run 1, promotion 4"), "{prod}");
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_nobody_could_decide_yet_says_what_hinders() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    house.push("version: 1\n").await?;
+    let path = rows(&lena.open("/deliveries").await?.text)
+        .pop()
+        .context("one delivery")?;
+    let page = lena.open(&path).await?.text;
+    assert!(page.contains("Nobody has decided yet") && !page.contains("What hindered"));
+    let id = path.trim_start_matches("/deliveries/").to_owned();
+    let write = house.app().ground.db.write("test.retry", move |conn| {
+        Box::pin(async move {
+            orchestrator::execute!(
+                conn,
+                "INSERT INTO trigger_retry (delivery_id, tries, next_at, problem)
+                 VALUES ($1, 3, 4102444800000000, 'fetch repository: <timeout>')",
+                id
+            )?;
+            Ok::<_, orchestrator::db::Error>(())
+        })
+    });
+    write.await?;
+    let page = lena.open(&path).await?.text;
+    assert!(
+        page.contains("Tried 3 times, again <time datetime=\"2100-01-01"),
+        "{page}"
+    );
+    assert!(page.contains("What hindered the last try: fetch repository: &#60;timeout&#62;"));
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_read_a_page_whatever_they_ask() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    sample::ledger(&house.app().ground, &lena.person).await?;
+    let runs = format!("/projects/{LEDGER}/runs");
+    for (path, status, code) in [
+        (format!("{runs}/x"), 400, "bad-request"),
+        (format!("{runs}?state=gone"), 400, "bad-request"),
+        (format!("{runs}?older=x"), 400, "bad-request"),
+        (format!("{runs}/1/again"), 405, "method-not-allowed"),
+        ("/nowhere".to_owned(), 404, "not-found"),
+    ] {
+        let page = lena.open(&path).await?;
+        assert_eq!(page.status, status, "{path}");
+        let words = format!("{status} <code>{code}</code>");
+        assert!(page.text.contains(&words), "{path}: {}", page.text);
+    }
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_go_on_from_a_place_that_says_nothing() -> anyhow::Result<()> {
+    const RUNS: i64 = 60;
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    sample::ledger(&house.app().ground, &lena.person).await?;
+    let write = house.app().ground.db.write("test.runs", |conn| {
+        Box::pin(async move {
+            for number in 5..=RUNS {
+                orchestrator::execute!(
+                    conn,
+                    "INSERT INTO run (id, project_id, number, trigger_id, attempt, ref_name, commit_id,
+                         commit_title, commit_time, author_name, author_email, committer_email, trust,
+                         settings_version, pipeline_path, plan, complaints, state, cause, created_at,
+                         started_at, finished_at)
+                     SELECT $1, project_id, $2, trigger_id, $2, ref_name, commit_id, commit_title,
+                         commit_time, author_name, author_email, committer_email, trust,
+                         settings_version, pipeline_path, plan, complaints, state, cause, created_at,
+                         started_at, finished_at
+                     FROM run WHERE number = 1",
+                    format!("01900000-0000-7000-8000-{number:012}"),
+                    number
+                )?;
+            }
+            Ok::<_, orchestrator::db::Error>(())
+        })
+    });
+    write.await?;
+    let base = format!("/projects/{LEDGER}/runs");
+    let numbers = |text: &str| -> Vec<i64> {
+        let start = format!("<a class=\"title wrap\" href=\"{base}/");
+        let parts = text.split(&start).skip(1);
+        let number = |part: &str| part.split('"').next()?.parse().ok();
+        parts.filter_map(number).collect()
+    };
+    let first = lena.open(&format!("{base}?state=passed")).await?.text;
+    assert_eq!(numbers(&first), (11..=RUNS).rev().collect::<Vec<_>>());
+    let older = link(&first, "Older").context("there are older ones")?;
+    let starts = format!("{base}?state=passed&older=");
+    assert!(older.starts_with(&starts), "{older}");
+    let second = lena.open(&older).await?.text;
+    assert_eq!(numbers(&second), [10, 9, 8, 7, 6, 5, 1]);
+    assert!(link(&second, "Older").is_none());
+    let newest = link(&second, "Newest");
+    assert_eq!(newest, Some(format!("{base}?state=passed")));
+    let other = older.replace("state=passed", "state=failed");
+    assert_eq!(
+        lena.open(&other).await?.status,
+        400,
+        "it belongs to these filters"
+    );
+    house.stop().await;
+    Ok(())
+}

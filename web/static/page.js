@@ -11,6 +11,24 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => delete button.dataset.done, 2000);
 });
 
+// Countdowns (`data-until`) go on by themselves, in the server's words.
+setInterval(() => {
+  for (const part of document.querySelectorAll("[data-until]")) {
+    const words = left(Math.floor((Date.parse(part.dataset.until) - Date.now()) / 1000));
+    if (part.textContent !== words) part.textContent = words;
+  }
+}, 1000);
+
+function left(seconds) {
+  if (seconds <= 0) return "over";
+  const two = (number) => String(number).padStart(2, "0");
+  const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
+  if (days) return `in ${days} d ${two(hours % 24)} h`;
+  if (hours) return `in ${hours} h ${two(minutes % 60)} min`;
+  if (minutes) return `in ${minutes} min ${two(seconds % 60)} s`;
+  return `in ${seconds} s`;
+}
+
 // Parts that change by themselves (`data-refresh`, with an id) are read again from the page's own address
 // while it is looked at, until the server no longer marks them.
 const EVERY_MS = 2000;
@@ -37,7 +55,8 @@ function renew(page) {
   }
 }
 
-// Only what differs is touched: focus, selection and scrolling stay where they are.
+// Only what differs is touched: focus, selection and scrolling stay where they are, and what the reader has
+// opened stays open.
 function become(old, now) {
   if (old.isEqualNode(now)) return;
   if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName) return old.replaceWith(now.cloneNode(true));
@@ -45,8 +64,11 @@ function become(old, now) {
     old.nodeValue = now.nodeValue;
     return;
   }
-  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const isTheirs = (name) => name === "open" && old.nodeName === "DETAILS";
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name) && !isTheirs(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) {
+    if (!isTheirs(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
   const [have, want] = [[...old.childNodes], [...now.childNodes]];
   want.forEach((node, at) => (have[at] ? become(have[at], node) : old.append(node.cloneNode(true))));
   have.slice(want.length).forEach((node) => node.remove());

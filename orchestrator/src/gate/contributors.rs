@@ -1,4 +1,4 @@
-//! Who worked on what a release brings: read from the mirror before a gate is asked, with no transaction
+//! Who worked on what a release brings, and the commits themselves: read from the mirror before a gate is asked, with no transaction
 //! open, and kept. Commits never change, so what was read once holds for ever; when another release
 //! enters the environment meanwhile, the difference is another one and is read anew.
 
@@ -63,6 +63,7 @@ pub async fn learn(
         commits: 0,
         complete: false,
         people: Vec::new(),
+        listed: Vec::new(),
     });
     let at = ground.now();
     ground
@@ -79,6 +80,9 @@ pub async fn learn(
                 }
                 for person in &contribution.people {
                     store::insert_contributor(conn, range, person).await?;
+                }
+                for (place, commit) in contribution.listed.iter().enumerate() {
+                    store::insert_commit(conn, range, place, commit).await?;
                 }
                 Ok::<_, GateError>(Progress::Moved)
             })

@@ -324,7 +324,9 @@ fn soak(soak_ms: u64, subject: &Subject, now: At) -> Condition {
         }
     };
     let wanted = format!("at least {}", words(wanted));
-    condition(ConditionKind::Soak, state, "Soak", value, wanted, detail)
+    let mut condition = condition(ConditionKind::Soak, state, "Soak", value, wanted, detail);
+    condition.evidence_at = since.map(|since| since.0);
+    condition
 }
 
 /// An approval counts when it binds exactly this, by somebody who may, and has not ended.

@@ -3,7 +3,7 @@
 //! *Comes in*: a release, the environment that it is to enter, the evidence of now, the repository's
 //! mirror to learn who worked on it.
 //! *Goes out*: a [`Judgement`] that lists every condition; a [`GatePassed`], which only this room makes.
-//! *Owns*: `gate_decision`, `contribution`, `contributor`.
+//! *Owns*: `gate_decision`, `contribution`, `contributor`, `contribution_commit`.
 //! *Never*: the outside world while it judges; evidence from memory: it is read in the transaction that writes the
 //! promotion's intent.
 //! *Before / After*: `attestation` / `promotion`.

@@ -3,7 +3,7 @@
 use super::state::Condition;
 use crate::clock::At;
 use crate::db::{Conn, Error};
-use crate::source::{Contribution, Contributor};
+use crate::source::{Contribution, Contributor, ListedCommit};
 use evidence::decision::Decision;
 
 /// What a gate wants to know of a run.
@@ -108,6 +108,34 @@ pub(super) async fn insert_contributor(
         &person.name,
         i64::from(person.wrote),
         i64::from(person.committed)
+    )?;
+    Ok(())
+}
+
+/// `place` counts from the newest on.
+pub(super) async fn insert_commit(
+    conn: &mut Conn,
+    range: Range<'_>,
+    place: usize,
+    commit: &ListedCommit,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO contribution_commit (project_id, base_id, head_id, place, commit_id, title,
+                                          author_name, author_address, committer_name,
+                                          committer_address, commit_time)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        range.project_id,
+        range.base,
+        range.head,
+        i64::try_from(place).unwrap_or(i64::MAX),
+        &commit.id,
+        &commit.title,
+        &commit.author.name,
+        &commit.author.address,
+        &commit.committer.name,
+        &commit.committer.address,
+        commit.time
     )?;
     Ok(())
 }

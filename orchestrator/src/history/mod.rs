@@ -7,6 +7,7 @@
 //! is part of the one statement that limits.
 //! *Before / After*: every stage / pages.
 
+pub mod brought;
 pub mod finding;
 mod state;
 mod store;

@@ -1,9 +1,11 @@
 //! API errors: RFC 9457 `application/problem+json` with a stable `code` (DECISIONS 6).
 
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+/// When what was put off for too much work may be asked again.
+const RETRY_AFTER_SECS: u16 = 2;
 /// What a problem is written as.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -104,10 +106,38 @@ codes! {
     NoRelease = "no-release" CONFLICT,
     /// A promotion of the same waits already.
     AlreadyRequested = "already-requested" CONFLICT,
+    /// The promotion waits no more: it is being applied, or has ended.
+    PromotionNotOpen = "promotion-not-open" CONFLICT,
     /// The release is in the environment now.
     AlreadyThere = "already-there" CONFLICT,
     /// The archive holds no advisories that can be read.
     BadAdvisories = "bad-advisories" UNPROCESSABLE_ENTITY,
+}
+
+impl Code {
+    /// The code of a refusal that came without one.
+    pub fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::NotSignedIn,
+            // Only the check of where a request comes from refuses so.
+            StatusCode::FORBIDDEN => Self::CrossOrigin,
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::WrongMediaType,
+            StatusCode::UNPROCESSABLE_ENTITY => Self::BadDocument,
+            status if status.is_client_error() => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+
+    /// When to try again, where that helps: writes wait in a queue that is written every few
+    /// milliseconds, so a moment is enough.
+    pub fn retry_after(self) -> Option<HeaderValue> {
+        let is_passing = self.status() == StatusCode::SERVICE_UNAVAILABLE;
+        is_passing.then(|| HeaderValue::from(RETRY_AFTER_SECS))
+    }
 }
 
 impl Serialize for Code {
@@ -195,19 +225,14 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let content = [(header::CONTENT_TYPE, PROBLEM_JSON)];
-        let status = self.code.status();
-        let mut response = (status, content, body).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECS.into());
+        let mut response = (self.code.status(), content, body).into_response();
+        if let Some(after) = self.code.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response.extensions_mut().insert(self);
         response
     }
 }
-
-/// Writes wait in a queue that is written every few milliseconds: a moment is enough.
-const RETRY_AFTER_SECS: u16 = 2;
 
 fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(

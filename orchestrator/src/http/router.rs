@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::id::IdSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post, put};
 use contract::protocol::{LOG_CHUNK_BYTES_MAX, REPORT_BYTES_MAX};
 use http::StatusCode;
@@ -24,9 +24,9 @@ pub fn public(app: Arc<App>) -> Router {
         .merge(api())
         .route("/registry/token", get(super::registry_token::token))
         .merge(deliveries())
+        .layer(CsrfLayer::new())
         .merge(people())
         .fallback(pages::fallback)
-        .layer(CsrfLayer::new())
         .layer(from_fn_with_state(Arc::clone(&app), public_host_only))
         .layer(from_fn(security_headers))
         .layer(from_fn_with_state(ids(&app), request_id))
@@ -161,6 +161,10 @@ fn api() -> Router<Arc<App>> {
             post(api::promotions::request),
         )
         .route("/api/v1/promotions/{id}", get(api::promotions::show))
+        .route(
+            "/api/v1/promotions/{id}/withdraw",
+            post(api::promotions::withdraw),
+        )
         .layer(timeout(REQUEST_MAX))
         .route(
             "/api/v1/advisories",
@@ -179,6 +183,7 @@ fn people() -> Router<Arc<App>> {
             "/promotions/{id}",
             get(pages::promotion).post(pages::answer),
         )
+        .route("/promotions/{id}/withdraw", post(pages::withdraw))
         .route("/approvals", get(pages::approvals))
         .route("/deliveries", get(pages::deliveries))
         .route("/deliveries/{id}", get(pages::delivery_page))
@@ -225,4 +230,7 @@ fn people() -> Router<Arc<App>> {
         .route("/docs/names/{kind}/{name}", get(pages::name))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(timeout(REQUEST_MAX))
+        .layer(CsrfLayer::new())
+        // Outermost: whoever refused, people read a page.
+        .layer(map_response(pages::told_as_page))
 }

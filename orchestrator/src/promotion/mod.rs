@@ -1,6 +1,6 @@
 //! One release entering one environment.
 //!
-//! *Comes in*: releases, requests of people, their answers.
+//! *Comes in*: releases, requests of people and their withdrawals, answers.
 //! *Goes out*: exactly the approved digests in the environment's repositories, signed for that
 //! reference, tagged last; what is in each environment.
 //! *Owns*: `promotion`, `environment_release`; `signature` rows for an environment's reference.
@@ -20,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod stories;
 mod subject;
+mod withdraw;
 
 pub use answer::{AnswerOutcome, Asked, answer};
 pub use asks::asking;
@@ -31,3 +32,4 @@ pub use store::{
     Placed, by_id, ended_in, environment_history, in_environment, in_environments, of_project,
     open_by_state, waiting_everywhere,
 };
+pub use withdraw::{WithdrawOutcome, withdraw};

@@ -9,7 +9,7 @@ use super::store;
 use super::subject::subject;
 use crate::attestation::{self, State};
 use crate::db::Conn;
-use crate::gate::{self, Entering, Subject};
+use crate::gate::{self, Entering};
 use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::image::{self, Release};
@@ -62,15 +62,15 @@ fn noted(what: &str, result: Result<Progress, PromotionError>) -> Progress {
     })
 }
 
-/// Reads from the repository what a promotion's gate will want to know: who worked on it.
+/// Reads from the repository what a promotion's gate will want to know, who worked on it, and what people
+/// want to read where it asks nobody: the commits that come in.
 async fn learn_of(
     ground: &Ground,
     hands: &Hands,
     promotion: &Promotion,
 ) -> Result<Progress, PromotionError> {
     let subject = subject(&mut ground.db.reader().await?, promotion).await?;
-    let asks = |subject: &Subject| !subject.environment.gate.approvals.is_empty();
-    let Some(subject) = subject.filter(asks) else {
+    let Some(subject) = subject else {
         return Ok(Progress::Idle);
     };
     let entering = Entering {

@@ -2,6 +2,7 @@
 
 use crate::attestation::AttestationError;
 use crate::gate::Requester;
+use crate::identity::Actor;
 use crate::image::ReleaseId;
 use crate::registry::{Registry, RegistryError};
 use crate::signing::SignerClient;
@@ -53,6 +54,18 @@ pub struct Promotion {
     pub progress: Option<String>,
 }
 
+impl Promotion {
+    /// Whether this actor asked for it.
+    pub fn is_asked_by(&self, actor: &Actor) -> bool {
+        match &self.requester {
+            Requester::Rule => false,
+            Requester::Person(person) => actor.person() == Some(person),
+            // Who cannot be matched to a person is known by the same words only.
+            Requester::Unmatched(who) => *who == actor.to_string(),
+        }
+    }
+}
+
 /// Where a promotion stands. Times are µs since 1970 UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromotionState {
@@ -84,7 +97,7 @@ pub enum PromotionState {
         /// When.
         at: i64,
     },
-    /// It was rejected, or what it was about is gone.
+    /// It was rejected or withdrawn, or what it was about is gone.
     Void {
         /// Why.
         cause: String,
@@ -156,7 +169,7 @@ pub(super) enum Event {
         /// When.
         at: i64,
     },
-    /// Somebody said no, or what it was about is gone.
+    /// Somebody said no or took the request back, or what it was about is gone.
     Voided {
         /// Why.
         cause: String,

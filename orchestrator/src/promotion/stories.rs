@@ -6,6 +6,7 @@ mod door;
 mod four_eyes;
 mod house;
 mod rows;
+mod withdraw;
 
 use super::{AnswerOutcome, Asked, PromotionState, answer};
 use crate::gate::{ConditionKind, ConditionState};

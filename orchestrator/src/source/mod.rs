@@ -16,4 +16,4 @@ mod read;
 pub use archive::{Archive, SOURCE_BYTES_MAX};
 pub use error::SourceError;
 pub use mirror::Mirrors;
-pub use read::{CommitInfo, Contribution, Contributor, FileAt};
+pub use read::{CommitInfo, Contribution, Contributor, FileAt, ListedCommit};

@@ -15,6 +15,8 @@ const CHANGED_PATHS_MAX: usize = 10_000;
 const COMMITS_MAX: usize = 20_000;
 /// Different addresses among them.
 const CONTRIBUTORS_MAX: usize = 2_000;
+/// Of these commits, the newest ones are told one by one: more is read by nobody.
+const LISTED_MAX: usize = 200;
 /// Outside of what a fetch writes and prunes.
 const KEEP: &str = "refs/keep/";
 
@@ -42,6 +44,32 @@ pub struct Contribution {
     pub complete: bool,
     /// Their authors and committers, one a address.
     pub people: Vec<Contributor>,
+    /// The newest of them, in the order of `git log`.
+    pub listed: Vec<ListedCommit>,
+}
+
+/// One of these commits, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCommit {
+    /// The commit.
+    pub id: String,
+    /// The first line of its message.
+    pub title: String,
+    /// Who wrote it.
+    pub author: Named,
+    /// Who committed it.
+    pub committer: Named,
+    /// The committer's time, seconds since 1970 UTC.
+    pub time: i64,
+}
+
+/// A name and an address, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub address: String,
 }
 
 /// Somebody who worked on a commit, as it claims.
@@ -109,14 +137,10 @@ pub(super) fn commit(
     let Some(found) = find(repository, commit)? else {
         return Ok(None);
     };
-    let message = String::from_utf8_lossy(found.message_bytes()).into_owned();
     let (author, committer) = (found.author(), found.committer());
     let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes), PERSON_CHARS_MAX);
     Ok(Some(CommitInfo {
-        title: shown(
-            message.trim_start().lines().next().unwrap_or(""),
-            TITLE_CHARS_MAX,
-        ),
+        title: title(&found),
         time: found.time().seconds(),
         author_name: text(author.name_bytes()),
         author_email: text(author.email_bytes()),
@@ -199,7 +223,7 @@ fn within(
         walk.hide(oid(base)?)?;
     }
     let mut people: BTreeMap<String, Contributor> = BTreeMap::new();
-    let (mut commits, mut complete) = (0, true);
+    let (mut commits, mut complete, mut listed) = (0, true, Vec::new());
     for id in walk {
         if commits == commits_max || people.len() >= people_max {
             complete = false;
@@ -207,26 +231,50 @@ fn within(
         }
         let commit = repository.find_commit(id?)?;
         commits += 1;
-        for (signature, wrote) in [(commit.author(), true), (commit.committer(), false)] {
-            let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes), PERSON_CHARS_MAX);
-            let address = text(signature.email_bytes()).trim().to_lowercase();
+        let (author, committer) = (named(&commit.author()), named(&commit.committer()));
+        for (named, wrote) in [(&author, true), (&committer, false)] {
             let person = people
-                .entry(address.clone())
+                .entry(named.address.clone())
                 .or_insert_with(|| Contributor {
-                    name: text(signature.name_bytes()),
-                    address,
+                    name: named.name.clone(),
+                    address: named.address.clone(),
                     wrote: false,
                     committed: false,
                 });
             person.wrote |= wrote;
             person.committed |= !wrote;
         }
+        if listed.len() < LISTED_MAX {
+            listed.push(ListedCommit {
+                id: commit.id().to_string(),
+                title: title(&commit),
+                author,
+                committer,
+                time: commit.time().seconds(),
+            });
+        }
     }
     Ok(Some(Contribution {
         commits,
         complete,
         people: people.into_values().collect(),
+        listed,
     }))
+}
+
+/// The first line of a commit's message.
+fn title(commit: &Commit<'_>) -> String {
+    let message = String::from_utf8_lossy(commit.message_bytes());
+    let first = message.trim_start().lines().next().unwrap_or("");
+    shown(first, TITLE_CHARS_MAX)
+}
+
+fn named(signature: &git2::Signature<'_>) -> Named {
+    let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes), PERSON_CHARS_MAX);
+    Named {
+        name: text(signature.name_bytes()),
+        address: text(signature.email_bytes()).trim().to_lowercase(),
+    }
 }
 
 fn find<'r>(repository: &'r Repository, id: &CommitId) -> Result<Option<Commit<'r>>, git2::Error> {
@@ -324,6 +372,13 @@ mod tests {
                 ("eve@shop.example", false, true),
             ]
         );
+        let listed: Vec<(&str, &str, &str)> = since
+            .listed
+            .iter()
+            .map(|c| (c.id.as_str(), c.author.name.as_str(), c.title.as_str()))
+            .collect();
+        let in_order = [(merge.as_str(), "dan", "x"), (branch.as_str(), "bea", "x")];
+        assert_eq!(listed, in_order);
         assert_eq!(
             of(Some(&merge), &first).commits,
             0,

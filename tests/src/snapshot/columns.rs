@@ -288,6 +288,11 @@ pub(super) const TABLES: &[Table] = &[
         "project_id": Of("project"), "base_id": Same, "head_id": Same, "address": Same,
         "name": Same, "wrote": Same, "committed": Same,
     }),
+    table!("contribution_commit", [], All, {
+        "project_id": Of("project"), "base_id": Same, "head_id": Same, "place": Same,
+        "commit_id": Same, "title": Same, "author_name": Same, "author_address": Same,
+        "committer_name": Same, "committer_address": Same, "commit_time": Same,
+    }),
     table!("audit_entry", ["type"], All, {
         "type": Same, "subject": Kind, "id": Id, "entry": Not("holds ids and times"), "at": CLOCK,
         "project_id": Of("project"), "actor": Actor, "sequence": Not("the sequencer's pace"),

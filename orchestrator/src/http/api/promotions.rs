@@ -1,5 +1,6 @@
 //! `POST /api/v1/projects/{project}/environments/{environment}/promotions`,
-//! `GET /api/v1/promotions/{id}`, `GET /api/v1/projects/{project}/promotions`.
+//! `GET /api/v1/promotions/{id}`, `POST /api/v1/promotions/{id}/withdraw`,
+//! `GET /api/v1/projects/{project}/promotions`.
 //!
 //! Approving is not here: an approval is given by a person in a fresh sign-in, on the page.
 
@@ -9,7 +10,9 @@ use crate::http::extract::ApiCaller;
 use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use crate::project::{self, Project};
-use crate::promotion::{self, Promotion, PromotionId, PromotionState, RequestOutcome};
+use crate::promotion::{
+    self, Promotion, PromotionId, PromotionState, RequestOutcome, WithdrawOutcome,
+};
 use crate::{gate, image, run};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -166,6 +169,36 @@ pub async fn show(
         | PromotionState::Superseded { .. } => Vec::new(),
     };
     Ok(Json(answer(&found, conditions)))
+}
+
+/// Takes back what the caller asked for; the promotion as it is then.
+pub async fn withdraw(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path(id): Path<String>,
+) -> Result<Json<PromotionAnswer>, Problem> {
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let id = PromotionId::parse(&id).map_err(|_| Problem::not_found())?;
+    let outcome = promotion::withdraw(&app.ground, &caller.0, &id).await;
+    let refuse = |code, detail: &str| Err(Problem::new(code, detail));
+    match outcome.map_err(|error| Problem::internal(&error))? {
+        WithdrawOutcome::Withdrawn => {
+            app.bells.promotion.ring();
+            let mut conn = app.ground.db.reader().await.map_err(failed)?;
+            let found = promotion::by_id(&mut conn, &id).await.map_err(failed)?;
+            let found = found.ok_or_else(Problem::not_found)?;
+            Ok(Json(answer(&found, Vec::new())))
+        }
+        WithdrawOutcome::NoSuchPromotion => Err(Problem::not_found()),
+        WithdrawOutcome::NotTheirs => refuse(
+            Code::NotPermitted,
+            "whoever requested a promotion may withdraw it, and nobody else",
+        ),
+        WithdrawOutcome::NotOpen => refuse(
+            Code::PromotionNotOpen,
+            "this promotion waits no more: it is being applied, or has ended",
+        ),
+    }
 }
 
 /// A project's promotions, newest first.

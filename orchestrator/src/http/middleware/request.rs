@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -61,7 +61,7 @@ async fn told_as_problem(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, SENTENCE_BYTES_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
-    let code = code_of(status);
+    let code = Code::of(status);
     let mut told = if code == Code::Internal {
         tracing::error!(status = status.as_u16(), text, "a request failed");
         Problem::unexplained()
@@ -78,23 +78,6 @@ async fn told_as_problem(response: Response) -> Response {
         }
     }
     told
-}
-
-/// The code of a refusal that came without one.
-fn code_of(status: StatusCode) -> Code {
-    match status {
-        StatusCode::UNAUTHORIZED => Code::NotSignedIn,
-        // Only the check of where a request comes from refuses so.
-        StatusCode::FORBIDDEN => Code::CrossOrigin,
-        StatusCode::NOT_FOUND => Code::NotFound,
-        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
-        StatusCode::REQUEST_TIMEOUT => Code::TooSlow,
-        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::WrongMediaType,
-        StatusCode::UNPROCESSABLE_ENTITY => Code::BadDocument,
-        status if status.is_client_error() => Code::BadRequest,
-        _ => Code::Internal,
-    }
 }
 
 fn with_id(mut response: Response, id: &str) -> Response {

@@ -273,7 +273,7 @@ async fn compliance(
     Ok(if open > 0 {
         let worst = known.at_or_above(threshold).next();
         let worst = worst.map_or_else(String::new, |open| open.finding.title.clone());
-        let words = format!("{open} open at or above {threshold}: {worst}");
+        let words = format!("{open} open at or above {threshold}, the worst: {worst}.");
         look(Look::Wait, "warn", "No longer complies", words)
     } else if !known.unscanned.is_empty() {
         let words = format!(

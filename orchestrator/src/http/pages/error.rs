@@ -1,11 +1,12 @@
-//! What a page answers when it has nothing to show: never inner text, never whether a thing is
-//! there that may not be seen.
+//! What a page answers when it has nothing to show: a code as the API has it, in people's words; never
+//! inner text, never whether a thing is there that may not be seen.
 
 use super::frame::plain;
 use crate::http::Problem;
+use crate::http::problem::{Code, PROBLEM_JSON};
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, Uri};
+use http::{StatusCode, Uri, header};
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -18,22 +19,83 @@ pub enum PageError {
     BadForm(String),
     /// An address that names something unreadable; in words.
     BadQuery(String),
-    /// Something changed meanwhile; in words.
-    Conflict(String),
-    /// Our fault; it is in the log.
-    Internal,
+    /// Something changed meanwhile: what, and in words.
+    Conflict(Code, String),
+    /// The code says it all: our fault, too much to do, a request in no form that can be read.
+    Other(Code),
 }
 
 impl PageError {
-    /// Logs our own error, once.
+    /// Logs our own error, once; what is put off because too much waits is said to be that.
     pub(super) fn log(error: impl std::error::Error + 'static) -> Self {
-        drop(Problem::internal(&error));
-        Self::Internal
+        Self::Other(Problem::internal(&error).code)
     }
 
     /// A form that another page sent, or one of an old session.
     pub(super) fn foreign_form() -> Self {
         Self::BadForm("This form is not from your session. Open the page again.".to_owned())
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound => Code::NotFound,
+            Self::NotPermitted(_) => Code::NotPermitted,
+            Self::BadForm(_) | Self::BadQuery(_) => Code::BadRequest,
+            Self::Conflict(code, _) | Self::Other(code) => *code,
+        }
+    }
+
+    /// Icon, title, and what to do now.
+    fn words(&self) -> (&'static str, &'static str, &str) {
+        match self {
+            Self::NotFound => said(StatusCode::NOT_FOUND),
+            Self::NotPermitted(words) => ("refuse", "You may not do this", words),
+            Self::BadForm(words) => ("warn", "This form cannot be used", words),
+            Self::BadQuery(words) => ("search", "This address cannot be read", words),
+            Self::Conflict(_, words) => ("warn", "Something changed meanwhile", words),
+            Self::Other(code) => said(code.status()),
+        }
+    }
+}
+
+/// The words of a status, where nobody has better ones.
+fn said(status: StatusCode) -> (&'static str, &'static str, &'static str) {
+    match status {
+        StatusCode::NOT_FOUND => (
+            "search",
+            "There is no such page here",
+            "It was never here, or you may not see it. An administrator can tell you which roles you have.",
+        ),
+        StatusCode::FORBIDDEN => (
+            "refuse",
+            "Another site sent this",
+            "A browser sent it on behalf of another site, so nothing was done. Open the page here and try again.",
+        ),
+        StatusCode::REQUEST_TIMEOUT => (
+            "clock",
+            "This took too long",
+            "The request did not come whole, or was not answered in time. Look whether it was done, then try again.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "warn",
+            "This is too long",
+            "A form holds less than that. Go back and shorten what you wrote.",
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "hold",
+            "More is asked than can be done now",
+            "Nothing was changed. Try again in a moment.",
+        ),
+        status if status.is_client_error() => (
+            "warn",
+            "This cannot be read",
+            "It does not have the form that is wanted here. Go back, open the page again and try once more.",
+        ),
+        _ => (
+            "fail",
+            "Something went wrong here",
+            "It is in the server's log. Nothing was changed; try again.",
+        ),
     }
 }
 
@@ -49,59 +111,43 @@ struct Shown<'a> {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let (status, code, icon, title, words) = match &self {
-            Self::NotFound => (
-                StatusCode::NOT_FOUND,
-                "not-found",
-                "search",
-                "There is no such page here",
-                "It was never here, or you may not see it. An administrator can tell you which roles you have.",
-            ),
-            Self::NotPermitted(words) => (
-                StatusCode::FORBIDDEN,
-                "not-permitted",
-                "refuse",
-                "You may not do this",
-                words.as_str(),
-            ),
-            Self::BadForm(words) => (
-                StatusCode::BAD_REQUEST,
-                "bad-form",
-                "warn",
-                "This form cannot be used",
-                words.as_str(),
-            ),
-            Self::BadQuery(words) => (
-                StatusCode::BAD_REQUEST,
-                "bad-query",
-                "search",
-                "This address cannot be read",
-                words.as_str(),
-            ),
-            Self::Conflict(words) => (
-                StatusCode::CONFLICT,
-                "conflict",
-                "warn",
-                "Something changed meanwhile",
-                words.as_str(),
-            ),
-            Self::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "fail",
-                "Something went wrong here",
-                "It is in the server's log. Nothing was changed; try again.",
-            ),
-        };
+        let (code, (icon, title, words)) = (self.code(), self.words());
+        let status = code.status();
         let shown = Shown {
             title,
             icon,
             words,
             status: status.as_u16(),
-            code,
+            code: code.as_str(),
         };
-        plain(status, &shown)
+        let mut response = plain(status, &shown);
+        if let Some(after) = code.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        response
     }
+}
+
+/// What was refused on the way to a page, as a problem or in the framework's plain words, becomes a page.
+pub async fn told_as_page(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.map_or("", |kind| kind.to_str().unwrap_or_default());
+    let is_plain = kind.is_empty() || kind.starts_with("text/plain") || kind == PROBLEM_JSON;
+    if !(status.is_client_error() || status.is_server_error()) || !is_plain {
+        return response;
+    }
+    let problem = response.extensions().get::<Problem>();
+    let code = problem.map_or_else(|| Code::of(status), |problem| problem.code);
+    let mut told = PageError::Other(code).into_response();
+    // A status that no code has, and `Allow` of a 405, stay.
+    *told.status_mut() = status;
+    for (name, value) in response.headers() {
+        if !told.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+            told.headers_mut().insert(name, value.clone());
+        }
+    }
+    told
 }
 
 /// Any path that nothing answers to.
@@ -111,4 +157,46 @@ pub async fn fallback(uri: Uri) -> Response {
         return Problem::not_found().into_response();
     }
     PageError::NotFound.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
+
+    #[test]
+    fn a_full_queue_is_no_fault_on_a_page_either() {
+        let busy = PageError::log(db::Error::Busy(10_000)).into_response();
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(busy.headers()[header::RETRY_AFTER], "2");
+        let broken = PageError::log(db::Error::Collided("run.cancel")).into_response();
+        assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!broken.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[tokio::test]
+    async fn people_get_a_page_whoever_refused() {
+        let plain = (StatusCode::UNPROCESSABLE_ENTITY, "missing field `csrf`").into_response();
+        let allowed = [(header::ALLOW, "GET")];
+        let method = (StatusCode::METHOD_NOT_ALLOWED, allowed).into_response();
+        for (refused, status) in [
+            (plain, 422),
+            (method, 405),
+            (Problem::busy().into_response(), 503),
+        ] {
+            let allow = refused.headers().get(header::ALLOW).cloned();
+            let told = told_as_page(refused).await;
+            assert_eq!(told.status(), status);
+            assert_eq!(
+                told.headers()[header::CONTENT_TYPE],
+                "text/html; charset=utf-8"
+            );
+            assert_eq!(told.headers().get(header::ALLOW), allow.as_ref());
+        }
+        let good = told_as_page("a log".into_response()).await;
+        assert_eq!(
+            good.headers()[header::CONTENT_TYPE],
+            "text/plain; charset=utf-8"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use crate::clock::At;
 use askama::Template;
 use askama::filters::HtmlSafe;
+use std::time::Duration;
 
 /// What a state looks like, besides its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +161,56 @@ fn relative(at: At, now: At) -> String {
     }
 }
 
+/// A moment to come: exactly, and as a countdown that `page.js` keeps going in the same words.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<time datetime="{{ at }}">{{ exact }}</time>, <span class="b" data-until="{{ at }}">{{ left }}</span>"#
+)]
+pub(super) struct Until {
+    at: At,
+    exact: String,
+    left: String,
+}
+impl HtmlSafe for Until {}
+
+impl Until {
+    pub(super) fn new(at: At, now: At) -> Self {
+        let text = exact(at);
+        let (to_the_second, _) = text.split_once('.').unwrap_or((&text, ""));
+        Self {
+            at,
+            exact: format!("{to_the_second} UTC"),
+            left: left(at.since(now).as_secs()),
+        }
+    }
+}
+
+/// What is left of some seconds.
+fn left(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0 => "over".to_owned(),
+        1..=59 => format!("in {seconds} s"),
+        60..=3_599 => format!("in {minutes} min {:02} s", seconds % 60),
+        3_600..=86_399 => format!("in {hours} h {:02} min", minutes % 60),
+        _ => format!("in {days} d {:02} h", hours % 24),
+    }
+}
+
+/// How long something is good, as settings say it: in the largest unit that leaves no rest.
+pub(super) fn lasting(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    for (unit, word) in [(86_400, "day"), (3_600, "hour"), (60, "minute")] {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
+            let count = seconds / unit;
+            let plural = if count == 1 { "" } else { "s" };
+            return format!("{count} {word}{plural}");
+        }
+    }
+    format!("{seconds} seconds")
+}
+
 /// How long something took, as people say it.
 pub(super) fn duration(from: At, to: At) -> String {
     let seconds = to.since(from).as_secs();
@@ -253,6 +304,30 @@ mod tests {
         assert_eq!(ago(90_000), "1 day ago");
         assert_eq!(ago(-120), "in 2 min");
         assert_eq!(exact(At(0)), "1970-01-01 00:00:00.000 UTC");
+    }
+
+    #[test]
+    fn a_countdown_says_two_units_and_ends() {
+        let of = [0, 59, 60, 3_599, 3_600, 86_399, 180_000].map(left);
+        assert_eq!(
+            of,
+            [
+                "over",
+                "in 59 s",
+                "in 1 min 00 s",
+                "in 59 min 59 s",
+                "in 1 h 00 min",
+                "in 23 h 59 min",
+                "in 2 d 02 h"
+            ]
+        );
+        let now = At(1_000_000_000_000_000);
+        let shown = Until::new(At(now.0 + 60_000_000), now).to_string();
+        assert!(shown.contains(">2001-09-09 01:47:40 UTC<"), "{shown}");
+        assert!(shown.contains(">in 1 min 00 s<"), "{shown}");
+        let good = [90, 60, 86_400, 129_600].map(|s| lasting(Duration::from_secs(s)));
+        assert_eq!(good, ["90 seconds", "1 minute", "1 day", "36 hours"]);
+        assert!(Until::new(At(0), now).to_string().contains(">over<"));
     }
 
     #[test]

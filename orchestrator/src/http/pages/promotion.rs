@@ -2,11 +2,15 @@
 //! `promotion/` holds its parts and the answer.
 
 mod chain;
+mod commits;
+mod deadlines;
 mod decide;
 mod difference;
 mod people;
+mod withdraw;
 
 pub use decide::answer;
+pub use withdraw::withdraw;
 
 use super::attested::{Attested, attested};
 use super::frame::now;
@@ -16,6 +20,7 @@ use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
 use crate::gate::{Condition, ConditionState, Judgement, Requester};
+use crate::history::brought;
 use crate::http::extract::SignedIn;
 use crate::identity;
 use crate::image::{Release, ReleaseId};
@@ -27,7 +32,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chain::{Link, chain};
-use contract::settings::Promote;
+use commits::{Commits, commits};
+use contract::settings::{Gate, Promote};
+use deadlines::{Deadline, deadlines};
 use difference::{Difference, difference};
 use people::{Mine, People, mine, people};
 use std::sync::Arc;
@@ -77,6 +84,10 @@ struct Shown {
     judged: Option<When>,
     evidence: String,
     difference: Option<Difference>,
+    was_applied: bool,
+    commits: Option<Commits>,
+    deadlines: Vec<Deadline>,
+    may_withdraw: bool,
     attested: Vec<Attested>,
     people: People,
     mine: Mine,
@@ -155,9 +166,15 @@ async fn shown(
     let people = people(&mut conn, &promotion, judgement.as_ref(), reader, now).await?;
     let mine = mine(signed_in, judgement.as_ref());
     let environment = environment(&mut conn, &promotion).await?;
-    let (from, to, held) = sides(&mut conn, &promotion, environment.before, now).await?;
-    let difference = match &held {
-        Some(held) if held.id != release.id => Some(difference(&mut conn, held, &release).await?),
+    let (from, to) = sides(&mut conn, &promotion, environment.before, now).await?;
+    let before = brought::before(&mut conn, promotion.id.as_str()).await;
+    let before = before.map_err(PageError::log)?;
+    let commits = commits(&mut conn, &promotion, &run, before.as_ref(), now).await?;
+    let difference = match &before {
+        Some(held) if held.release_id != release.id.as_str() => {
+            let held = release_of(&mut conn, &held.release_id).await?;
+            Some(difference(&mut conn, &held, &release).await?)
+        }
         Some(_) | None => None,
     };
     let images = image::images_of_run(&mut conn, &release.run_id)
@@ -185,13 +202,18 @@ async fn shown(
         to,
         release_digest: Copied::full("digest", release.digest.to_string()),
         met,
-        rows: conditions.into_iter().map(|one| row(one, now)).collect(),
         judged: judgement.as_ref().map(|j| When::new(j.judged_at, now)),
         evidence: judgement
             .as_ref()
             .map(|j| j.evidence.to_string())
             .unwrap_or_default(),
         difference,
+        was_applied: matches!(promotion.state, PromotionState::Applied { .. }),
+        commits,
+        deadlines: deadlines(&conditions, environment.gate.as_ref(), &people.given, now),
+        rows: conditions.into_iter().map(|one| row(one, now)).collect(),
+        may_withdraw: promotion.state.is_open()
+            && promotion.is_asked_by(&signed_in.session.caller.actor),
         attested: attested(&mut conn, &images, true).await?,
         people,
         is_live: is_live(&promotion.state) && !mine.may(),
@@ -222,6 +244,7 @@ async fn run_of(conn: &mut Conn, release: &Release) -> Result<(Run, Origin), Pag
 struct Where {
     by_hand: bool,
     before: Option<String>,
+    gate: Option<Gate>,
 }
 
 async fn environment(conn: &mut Conn, promotion: &Promotion) -> Result<Where, PageError> {
@@ -233,27 +256,27 @@ async fn environment(conn: &mut Conn, promotion: &Promotion) -> Result<Where, Pa
     Ok(Where {
         by_hand: found.is_some_and(|found| found.promote == Promote::ByHand),
         before: found.and_then(|found| Some(found.after.last()?.to_string())),
+        gate: found.map(|found| found.gate.clone()),
     })
 }
 
-/// Both ends of the passage, and the release that this one takes the place of.
+/// Both ends of the passage.
 async fn sides(
     conn: &mut Conn,
     promotion: &Promotion,
     before: Option<String>,
     now: At,
-) -> Result<(Option<Side>, Side, Option<Release>), PageError> {
+) -> Result<(Option<Side>, Side), PageError> {
     let placed = promotion::in_environments(conn, &promotion.project_id)
         .await
         .map_err(PageError::log)?;
     let at = |name: &str| placed.iter().find(|place| place.environment == name);
     let from = match before {
-        Some(name) => Some(side(conn, &name, at(&name), now).await?.0),
+        Some(name) => Some(side(conn, &name, at(&name), now).await?),
         None => None,
     };
     let name = promotion.environment.as_str();
-    let (to, held) = side(conn, name, at(name), now).await?;
-    Ok((from, to, held))
+    Ok((from, side(conn, name, at(name), now).await?))
 }
 
 async fn side(
@@ -261,7 +284,7 @@ async fn side(
     name: &str,
     placed: Option<&Placed>,
     now: At,
-) -> Result<(Side, Option<Release>), PageError> {
+) -> Result<Side, PageError> {
     let mut side = Side {
         name: name.to_owned(),
         run_number: None,
@@ -269,7 +292,7 @@ async fn side(
         since: None,
     };
     let Some(placed) = placed else {
-        return Ok((side, None));
+        return Ok(side);
     };
     let release = release_of(conn, &placed.release_id).await?;
     let (run, _) = run_of(conn, &release).await?;
@@ -280,7 +303,7 @@ async fn side(
         .values()
         .map(|image| Copied::new("digest", image.digest.to_string()))
         .collect();
-    Ok((side, Some(release)))
+    Ok(side)
 }
 
 /// Who asked for it, in words.

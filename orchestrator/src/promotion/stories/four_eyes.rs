@@ -183,6 +183,7 @@ crate::store_tests! {
     fn until_it_is_known_who_worked_on_it_nobodys_yes_counts(db: Db) {
         let house = House::new(&db).await;
         let (_, promotion) = house.waiting_for_prod().await;
+        house.happens("DELETE FROM contribution_commit").await;
         house.happens("DELETE FROM contributor").await;
         house.happens("DELETE FROM contribution").await;
         let judgement = house.judged(&promotion).await.unwrap();

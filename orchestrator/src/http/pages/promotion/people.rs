@@ -1,6 +1,8 @@
 //! Who has approved, who may, who may not and why; and the same about the reader.
 
+use super::super::parts::lasting;
 use super::super::{Look, PageError, Status, When};
+use crate::approval::ApprovalState;
 use crate::clock::At;
 use crate::db::Conn;
 use crate::gate::{Exclusion, Judgement};
@@ -8,6 +10,7 @@ use crate::http::extract::SignedIn;
 use crate::identity::{self, PersonId};
 use crate::promotion::Promotion;
 use evidence::approval::Answer;
+use std::time::Duration;
 
 /// Somebody who has answered.
 pub(super) struct Given {
@@ -15,6 +18,8 @@ pub(super) struct Given {
     pub(super) status: Status,
     pub(super) reason: String,
     pub(super) when: When,
+    /// When a yes that waits for its gate counts no more.
+    pub(super) expires: Option<At>,
 }
 
 /// Somebody who may not.
@@ -79,6 +84,10 @@ pub(super) async fn people(
             },
             reason: approval.statement.reason.clone(),
             when: When::micros(approval.statement.given_at, now),
+            expires: (approval.state == ApprovalState::Standing
+                && approval.statement.answer == Answer::Approve
+                && promotion.state.is_open())
+            .then_some(At(approval.statement.expires_at)),
         });
     }
     let Some(judgement) = judgement else {
@@ -138,8 +147,9 @@ fn rule(judgement: &Judgement) -> String {
         [] => String::new(),
         why => format!(" One more than usual: {}.", why.join("; ")),
     };
+    let good = lasting(Duration::from_millis(judgement.seats.expires_ms));
     format!(
-        "{people} must say yes. Who wrote, committed, triggered or requested the change, or edited the gate, cannot be one of them.{more}"
+        "{people} must say yes, which counts for {good}. Who wrote, committed, triggered or requested the change, or edited the gate, cannot be one of them.{more}"
     )
 }
 

@@ -1,21 +1,16 @@
 //! `POST …/runs/{number}/again` and `…/cancel`: what a person may do with a run.
 
 use super::super::frame::visible_project;
+use super::super::sign_in::Csrf;
 use super::PageError;
 use crate::app::App;
 use crate::http::extract::SignedIn;
+use crate::http::problem::Code;
 use crate::identity::Permission;
 use crate::run::{self, Again, Cancelled, Run};
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use serde::Deserialize;
 use std::sync::Arc;
-
-/// A form with nothing but the session's token.
-#[derive(Deserialize)]
-pub struct Csrf {
-    csrf: String,
-}
 
 /// Runs the same trigger again; to the new run.
 pub async fn again(
@@ -36,6 +31,7 @@ pub async fn again(
             Ok(Redirect::to(&format!("/projects/{name}/runs/{number}")).into_response())
         }
         Again::StillOpen => Err(PageError::Conflict(
+            Code::RunOpen,
             "This run has not ended. Cancel it first, then run it again.".to_owned(),
         )),
         Again::NoSuchRun => Err(PageError::NotFound),
@@ -58,6 +54,7 @@ pub async fn cancel(
             Ok(Redirect::to(&format!("/projects/{name}/runs/{number}")).into_response())
         }
         Cancelled::Over => Err(PageError::Conflict(
+            Code::RunOver,
             "This run had ended already. Nothing was changed.".to_owned(),
         )),
         Cancelled::NoSuchRun => Err(PageError::NotFound),
@@ -71,7 +68,7 @@ async fn permitted(
     number: i64,
     form: &Csrf,
 ) -> Result<Run, PageError> {
-    if !signed_in.is_own_form(&form.csrf) {
+    if !signed_in.is_own_form(form.csrf()) {
         return Err(PageError::foreign_form());
     }
     let project = visible_project(app, signed_in, name).await?;
