@@ -82,6 +82,10 @@ const OFF_THE_WAY: &[(&str, &str)] = &[
         "only when the registry fails (registry_faults.rs)",
     ),
     (
+        "promotion.withdraw",
+        "only when whoever requested it takes that back",
+    ),
+    (
         "ready.ask",
         "only when somebody asks for /readyz; it writes nothing",
     ),

@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, ensure};
 use contract::protocol::{Job, Outcome};
+use orchestrator::clock::{Clock as _, SystemClock};
 use orchestrator::run::Cause;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tests::house::PASSWORD;
 use tests::orchestrator::Orchestrator;
 use tests::screen::Screen;
@@ -19,7 +20,7 @@ const STEP: &str = "/projects/shop/runs/1/steps/unit";
 
 /// How soon a line is in the open page after it was printed. On a machine that is busy with other tests
 /// a few may be later.
-const SOON: Duration = Duration::from_secs(1);
+const SOON_MS: i64 = 1_000;
 const LATE_MAX: usize = 2;
 /// Lines printed before the cut, while the page has no connection, and after it.
 const LINES: [usize; 3] = [40, 25, 40];
@@ -48,13 +49,13 @@ struct Printer {
     job: Job,
     log: Log,
     /// When each line was sent (ms since 1970 UTC).
-    printed: Vec<u128>,
+    printed: Vec<i64>,
 }
 
 impl Printer {
     async fn prints(&mut self, lines: usize) -> anyhow::Result<()> {
         for _ in 0..lines {
-            self.printed.push(now()?);
+            self.printed.push(now());
             let text = format!("line {}\n", self.printed.len());
             taken(self.worker.prints(&self.job, &mut self.log, &text).await)?;
             // A step that prints now and then; not a wait for anything.
@@ -64,14 +65,14 @@ impl Printer {
     }
 
     /// Waits until the open page has every line once, in order; when each came.
-    async fn all_are_in(&self, screen: &Screen) -> anyhow::Result<Vec<u128>> {
+    async fn all_are_in(&self, screen: &Screen) -> anyhow::Result<Vec<i64>> {
         let wanted: Vec<(String, String)> = (1..=self.printed.len())
             .map(|n| (format!("L{n}"), format!("line {n}")))
             .collect();
         let until = Instant::now() + PATIENCE;
         loop {
             let read = screen.runs(READ).await?;
-            let read: Option<Vec<(String, String, u128)>> = serde_json::from_value(read)?;
+            let read: Option<Vec<(String, String, i64)>> = serde_json::from_value(read)?;
             let read = read.context("the page was loaded again")?;
             let came = read.iter().map(|(_, _, at)| *at).collect();
             let shown: Vec<(String, String)> =
@@ -99,19 +100,20 @@ fn taken<T>(answer: Result<T, Refused>) -> anyhow::Result<T> {
     answer.map_err(|refused| anyhow::anyhow!("refused: {refused:?}"))
 }
 
-fn now() -> anyhow::Result<u128> {
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())
+/// The clock that the browser has, too.
+fn now() -> i64 {
+    SystemClock.now().0 / 1_000
 }
 
 /// All but a few of these lines came soon after they were printed.
-fn came_soon(printed: &[u128], came: &[u128], what: &str) -> anyhow::Result<()> {
-    let mut took: Vec<u128> = printed
+fn came_soon(printed: &[i64], came: &[i64], what: &str) -> anyhow::Result<()> {
+    let mut took: Vec<i64> = printed
         .iter()
         .zip(came)
-        .map(|(printed, came)| came.saturating_sub(*printed))
+        .map(|(printed, came)| came - printed)
         .collect();
     took.sort_unstable();
-    let late = took.iter().filter(|ms| **ms > SOON.as_millis()).count();
+    let late = took.iter().filter(|ms| **ms > SOON_MS).count();
     let (middle, slowest) = (took.get(took.len() / 2), took.last());
     eprintln!("{what}: from print to document {middle:?} ms, slowest {slowest:?} ms");
     ensure!(late <= LATE_MAX, "{what}: {late} lines came late: {took:?}");

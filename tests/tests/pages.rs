@@ -504,3 +504,57 @@ async fn runs_go_on_from_a_place_that_says_nothing() -> anyhow::Result<()> {
     house.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_what_is_new_since_the_last_promotion() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    sample::ledger(&house.app().ground, &lena.person).await?;
+    let write = house.app().ground.db.write("test.findings", |conn| {
+        Box::pin(async move {
+            // Run 4 has two of run 1's findings, and one of its own.
+            orchestrator::execute!(
+                conn,
+                "INSERT INTO finding (id, project_id, run_id, step_id, fence, tool, rule, severity, title,
+                     message, path, line, aliases, fingerprint, suppressed, found_at)
+                 SELECT 'again-' || f.id, f.project_id, s.run_id, s.id, s.fence, f.tool, f.rule,
+                     f.severity, f.title, f.message, f.path, f.line, f.aliases, f.fingerprint, 0, 1
+                 FROM finding f, step s WHERE s.name = 'unit' AND f.rule IN ('DL3008', 'generic-api-key')"
+            )?;
+            orchestrator::execute!(
+                conn,
+                "INSERT INTO finding (id, project_id, run_id, step_id, fence, tool, rule, severity, title,
+                     message, path, line, aliases, fingerprint, suppressed, found_at)
+                 SELECT 'new', s.project_id, s.run_id, s.id, s.fence, 'hadolint', 'DL3006', 'low',
+                     'Nobody saw this before', '', 'Dockerfile', 1, '', $1, 0, 1
+                 FROM step s WHERE s.name = 'unit'",
+                "f".repeat(64)
+            )?;
+            Ok::<_, orchestrator::db::Error>(())
+        })
+    });
+    write.await?;
+    let page = lena.open(&format!("/projects/{LEDGER}/runs/4")).await?.text;
+    let card = between(&page, "Findings of this run", "</section>").context("a card")?;
+    let since = format!("href=\"/projects/{LEDGER}/runs/1\">run 1</a>, promoted last, in staging");
+    assert!(card.contains("1 new</span>"), "{card}");
+    assert!(card.contains(&since), "{card}");
+    let rows: Vec<&str> = card.split("<tr role=\"row\">").skip(2).collect();
+    let is_new: Vec<bool> = rows.iter().map(|row| row.contains(">New<")).collect();
+    assert_eq!(
+        is_new,
+        [true, false, false],
+        "what is new comes before what is worse"
+    );
+    assert!(
+        rows.first()
+            .is_some_and(|row| row.contains("Nobody saw this before"))
+    );
+
+    let page = lena.open(&format!("/projects/{LEDGER}/runs/1")).await?.text;
+    assert!(page.contains("staging holds this run") && !page.contains(">New<"));
+    let page = lena.open(&format!("/projects/{LEDGER}/runs/2")).await?.text;
+    assert!(page.contains("None new"));
+    house.stop().await;
+    Ok(())
+}
