@@ -1,5 +1,7 @@
 //! Stories of the trigger history, on both databases: filters, places, and what may not be seen.
 
+mod brought;
+
 use super::*;
 use crate::clock::At;
 use crate::db::{Conn, Db};
