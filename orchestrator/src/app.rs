@@ -109,13 +109,14 @@ impl App {
         .await?;
         let signer = SignerClient::new(&config.signer);
         let mirrors = Mirrors::new(&data_dir.join("mirrors"));
+        let (bells, tasks) = (Bells::default(), Tasks::default());
         let promotions = promotion::Hands {
             registry: registry.clone(),
             signer: signer.clone(),
             mirrors: mirrors.clone(),
+            lanes: flow::lanes(&tasks, &[&bells.promotion]),
             instance_id: instance.id.clone(),
         };
-        let (bells, tasks) = (Bells::default(), Tasks::default());
         let triggers = trigger::Hands {
             mirrors,
             blobs: blobs.clone(),

@@ -42,6 +42,7 @@ GET  /api/v1/projects/{project}/promotions                                    40
 POST /api/v1/projects/{project}/environments/{environment}/promotions         401 404 404 404 403 404 404
 GET  /api/v1/promotions/{id}                                                  401 404 200 200 200 200 200
 POST /api/v1/promotions/{id}/withdraw                                         401 404 403 403 403 403 403
+POST /api/v1/promotions/{id}/give-up                                          401 404 403 403 403 409 409
 GET  /api/v1/workers                                                          401 403 403 403 200 200 200
 POST /api/v1/workers/tokens                                                   401 403 403 403 403 201 201
 POST /api/v1/workers/{name}/{act}                                             401 403 403 403 403 200 200
@@ -266,6 +267,7 @@ impl House {
             "/api/v1/projects/{project}/environments/{environment}/promotions" => {
                 json(r#"{"run":1}"#)
             }
+            "/api/v1/promotions/{id}/give-up" => json(r#"{"reason":"it takes too long"}"#),
             "/projects/{project}/environments/{environment}" => {
                 form(&[("csrf", csrf), ("release", RELEASE)])
             }

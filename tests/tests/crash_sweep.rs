@@ -77,6 +77,8 @@ const OFF_THE_WAY: &[(&str, &str)] = &[
     ),
     ("instance.init", MADE_BEFORE),
     ("project.apply", MADE_BEFORE),
+    ("promotion.give-up", BY_AN_OPERATOR),
+    ("promotion.given-up", BY_AN_OPERATOR),
     (
         "promotion.not-applied",
         "only when the registry fails (registry_faults.rs)",
@@ -84,6 +86,10 @@ const OFF_THE_WAY: &[(&str, &str)] = &[
     (
         "promotion.withdraw",
         "only when whoever requested it takes that back",
+    ),
+    (
+        "promotion.stop",
+        "only when a gate closes while a registry is away",
     ),
     (
         "ready.ask",

@@ -329,7 +329,8 @@ fn soak(soak_ms: u64, subject: &Subject, now: At) -> Condition {
     condition
 }
 
-/// An approval counts when it binds exactly this, by somebody who may, and has not ended.
+/// An approval counts when it binds exactly this, by somebody who may, and has not ended. One that was used
+/// opened the gate of this very promotion, and counts when that is judged again before its first tag.
 fn binds(approval: &Approval, subject: &Subject, evidence: &Evidence) -> bool {
     let statement = &approval.statement;
     statement.promotion == subject.promotion_id
@@ -345,7 +346,7 @@ fn counted(subject: &Subject, evidence: &Evidence, now: At) -> Vec<Approval> {
     let good = |approval: &&Approval| {
         approval.statement.answer == Answer::Approve
             && now.0 < approval.statement.expires_at
-            && approval.state == ApprovalState::Standing
+            && !matches!(approval.state, ApprovalState::Void { .. })
             && evidence.seats.commits != Commits::NotRead
             && evidence.seats.may(&approval.person)
             && binds(approval, subject, evidence)

@@ -90,6 +90,26 @@ pub async fn pass(
     })))
 }
 
+/// Judges once more what it let through, without writing anything: why it would not now; empty when it
+/// still would. The answers that opened it count as long as they would have opened it now.
+pub async fn closed_since(
+    conn: &mut Conn,
+    subject: &Subject,
+    decision: &Decision,
+    now: At,
+) -> Result<Vec<String>, GateError> {
+    let evidence = gather(conn, subject).await?;
+    let judgement = evaluate(subject, &evidence, now);
+    let unmet = judgement.conditions.iter().filter(|c| !c.is_met());
+    let mut why: Vec<String> = unmet
+        .map(|c| format!("{}: {}, wanted: {}", c.title, c.value, c.wanted))
+        .collect();
+    if targets(subject)? != decision.images {
+        why.push("the settings name other repositories for it now".to_owned());
+    }
+    Ok(why)
+}
+
 /// Each image and the environment's own repository for it.
 fn targets(subject: &Subject) -> Result<BTreeMap<Name, Target>, GateError> {
     let mut targets = BTreeMap::new();

@@ -110,6 +110,8 @@ codes! {
     PromotionNotOpen = "promotion-not-open" CONFLICT,
     /// The release is in the environment now.
     AlreadyThere = "already-there" CONFLICT,
+    /// The promotion is not being applied.
+    NotApplying = "not-applying" CONFLICT,
     /// The archive holds no advisories that can be read.
     BadAdvisories = "bad-advisories" UNPROCESSABLE_ENTITY,
 }

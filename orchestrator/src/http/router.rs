@@ -165,6 +165,10 @@ fn api() -> Router<Arc<App>> {
             "/api/v1/promotions/{id}/withdraw",
             post(api::promotions::withdraw),
         )
+        .route(
+            "/api/v1/promotions/{id}/give-up",
+            post(api::promotions::give_up),
+        )
         .layer(timeout(REQUEST_MAX))
         .route(
             "/api/v1/advisories",

@@ -1,10 +1,14 @@
 //! Moves exactly the decided digests: copy, attestations, signature, and reads all back; then the tags.
 //! Each part may be repeated; a crash anywhere is mended by the next pass.
 //!
-//! Before the first tag it is written down that tags may be there. Until then a failure that does not mend
-//! itself ends the promotion, and its environment is free for others; from then on it only goes on.
+//! A registry may be away for days: at each attempt, and in the transaction that writes down that tags may
+//! be there, the gate is asked again, and what it no longer lets through ends with its reasons. Until then a
+//! failure that does not mend itself ends the promotion, too, and its environment is free for others; from
+//! then on it only goes on.
 
 use super::advance::{advance, end};
+use super::give_up;
+use super::judge_again::{begin_tags, stop_if_closed};
 use super::state::{Event, Hands, Promotion, PromotionError, PromotionState};
 use super::store;
 use crate::approval::{self, ApprovalState};
@@ -20,7 +24,7 @@ use crate::signing::Grounds;
 use evidence::decision::{Decision, Target};
 
 /// The tag that follows what the environment holds; nobody compares it.
-const CURRENT: &str = "current";
+pub(super) const CURRENT: &str = "current";
 
 /// Applies a promotion whose gate let it through.
 pub(super) async fn apply(
@@ -37,25 +41,29 @@ pub(super) async fn apply(
         return Ok(Progress::Idle);
     };
     let plan = read(ground, promotion, decision_id).await?;
+    if let Some(wish) = &promotion.give_up {
+        return give_up::carry_out(ground, hands, promotion, wish, &plan).await;
+    }
     if tagging_since.is_none() {
+        // What its gate no longer lets through is not signed for the environment either.
+        if let Some(ended) = stop_if_closed(ground, promotion, &plan.decision).await? {
+            return Ok(ended);
+        }
         for (image, target) in &plan.images {
             move_image(ground, hands, promotion, &plan, image, target).await?;
         }
-        if !begin_tags(ground, promotion).await? {
-            return Ok(Progress::Idle);
+        if let Some(ended) = begin_tags(ground, promotion, &plan.decision).await? {
+            return Ok(ended);
         }
     }
-    let missing = || PromotionError::Missing {
-        what: "a tag",
-        id: promotion.id.clone(),
-    };
-    for tag in [format!("run-{}", plan.run_number), CURRENT.to_owned()] {
-        let tag = Tag::parse(&tag).ok_or_else(missing)?;
-        for (image, target) in &plan.images {
-            let manifest = manifest(image);
-            let tagged = hands.registry.tag(&target.repository, &tag, &manifest);
-            tagged.await.map_err(|source| registry(promotion, source))?;
+    for (tag, image, target) in plan.tags() {
+        // Whoever gives it up finds a registry in which no further tag appears.
+        if store::is_given_up(&mut ground.db.reader().await?, &promotion.id).await? {
+            return Ok(Progress::Idle);
         }
+        let manifest = manifest(image);
+        let tagged = hands.registry.tag(&target.repository, tag, &manifest);
+        tagged.await.map_err(|source| registry(promotion, source))?;
     }
     settle(ground, promotion).await
 }
@@ -68,29 +76,28 @@ fn manifest(image: &Image) -> Manifest {
     }
 }
 
-/// Written before the first tag is.
-async fn begin_tags(ground: &Ground, promotion: &Promotion) -> Result<bool, PromotionError> {
-    let (promotion, at) = (promotion.clone(), ground.now().0);
-    ground
-        .db
-        .write("promotion.tagging", move |conn| {
-            Box::pin(async move {
-                let version = promotion.settings_version;
-                advance(conn, &promotion, Event::Tagging { at }, version).await
-            })
-        })
-        .await
-}
-
 /// What is to be moved, and why it may.
-struct Plan {
+pub(super) struct Plan {
     decision: Decision,
     approvals: Vec<String>,
     images: Vec<(Image, Target)>,
-    run_number: i64,
+    tags: [Tag; 2],
 }
 
-async fn read(
+impl Plan {
+    /// All tags, in the order in which they are written: first each image's own, then those that follow
+    /// what the environment holds.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&Tag, &Image, &Target)> {
+        let of = |tag| {
+            self.images
+                .iter()
+                .map(move |(image, target)| (tag, image, target))
+        };
+        self.tags.iter().flat_map(of)
+    }
+}
+
+pub(super) async fn read(
     ground: &Ground,
     promotion: &Promotion,
     decision_id: &str,
@@ -115,6 +122,14 @@ async fn read(
         images.push((image.ok_or_else(|| missing("an image"))?, target.clone()));
     }
     let run_number = store::run_number(&mut conn, &release.run_id).await?;
+    let run_number = run_number.ok_or_else(|| missing("the run"))?;
+    let tags = [
+        Tag::parse(&format!("run-{run_number}")),
+        Tag::parse(CURRENT),
+    ];
+    let [Some(own), Some(current)] = tags else {
+        return Err(missing("a tag"));
+    };
     let standing = approval::standing(&mut conn, promotion.id.as_str()).await?;
     let used = standing
         .into_iter()
@@ -125,7 +140,7 @@ async fn read(
             .filter_map(|approval| String::from_utf8(approval.bytes).ok())
             .collect(),
         images,
-        run_number: run_number.ok_or_else(|| missing("the run"))?,
+        tags: [own, current],
     })
 }
 

@@ -4,6 +4,7 @@ use crate::attestation::AttestationError;
 use crate::gate::Requester;
 use crate::identity::Actor;
 use crate::image::ReleaseId;
+use crate::reconcile::Lanes;
 use crate::registry::{Registry, RegistryError};
 use crate::signing::SignerClient;
 use crate::source::Mirrors;
@@ -23,6 +24,8 @@ pub struct Hands {
     pub signer: SignerClient,
     /// The repositories: who worked on what comes in.
     pub mirrors: Mirrors,
+    /// Projects' repositories are read side by side.
+    pub lanes: Lanes,
     /// This instance.
     pub instance_id: String,
 }
@@ -52,6 +55,19 @@ pub struct Promotion {
     pub state: PromotionState,
     /// What of applying was seen last, for people.
     pub progress: Option<String>,
+    /// Who gave it up, when somebody did.
+    pub give_up: Option<GiveUp>,
+}
+
+/// An administrator's wish that a promotion ends as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GiveUp {
+    /// When (µs since 1970 UTC).
+    pub at: i64,
+    /// Who, as stored.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl Promotion {
@@ -79,8 +95,8 @@ pub enum PromotionState {
         decision_id: String,
         /// Since when.
         since: i64,
-        /// Since when tags may be in the registry: all else was read back. From then on it can only
-        /// go on, for no tag may stand that the database denies.
+        /// Since when tags may be in the registry: all else was read back. From then on it only goes
+        /// on, for no tag may stand that the database denies, or ends by saying which tags stand.
         tagging_since: Option<i64>,
     },
     /// It is in the environment.
@@ -127,6 +143,19 @@ impl PromotionState {
         }
     }
 
+    /// Whether tags of it may be in the registry.
+    pub(super) fn may_have_tags(&self) -> bool {
+        match self {
+            Self::Applying { tagging_since, .. } => tagging_since.is_some(),
+            Self::Applied { .. } => true,
+            Self::Requested
+            | Self::Waiting
+            | Self::Failed { .. }
+            | Self::Void { .. }
+            | Self::Superseded { .. } => false,
+        }
+    }
+
     /// Whether it still waits for its gate.
     pub fn is_open(&self) -> bool {
         match self {
@@ -169,6 +198,13 @@ pub(super) enum Event {
         /// When.
         at: i64,
     },
+    /// It was given up while it was applied.
+    GivenUp {
+        /// By whom and why, and what of it is in the registry.
+        cause: String,
+        /// When.
+        at: i64,
+    },
     /// Somebody said no or took the request back, or what it was about is gone.
     Voided {
         /// Why.
@@ -193,73 +229,61 @@ pub struct InvalidTransition;
 impl PromotionState {
     /// What comes of an event.
     pub(super) fn after(self, event: Event) -> Result<Self, InvalidTransition> {
-        match (self, event) {
-            (Self::Requested | Self::Waiting, Event::Closed) => Ok(Self::Waiting),
-            (Self::Requested | Self::Waiting, Event::Passed { decision_id, at }) => {
-                Ok(Self::Applying {
-                    decision_id,
-                    since: at,
-                    tagging_since: None,
-                })
-            }
-            (Self::Requested | Self::Waiting, Event::Voided { cause, at }) => {
-                Ok(Self::Void { cause, at })
-            }
-            (Self::Requested | Self::Waiting, Event::Overtaken { cause, at }) => {
-                Ok(Self::Superseded { cause, at })
-            }
-            (
-                Self::Applying {
-                    decision_id,
-                    since,
-                    tagging_since,
-                },
-                Event::Tagging { at },
-            ) => Ok(Self::Applying {
+        match self {
+            Self::Requested | Self::Waiting => Self::after_waiting(event),
+            Self::Applying {
+                decision_id,
+                since,
+                tagging_since,
+            } => Self::after_applying(decision_id, since, tagging_since, event),
+            Self::Applied { .. }
+            | Self::Failed { .. }
+            | Self::Void { .. }
+            | Self::Superseded { .. } => Err(InvalidTransition),
+        }
+    }
+
+    fn after_waiting(event: Event) -> Result<Self, InvalidTransition> {
+        match event {
+            Event::Closed => Ok(Self::Waiting),
+            Event::Passed { decision_id, at } => Ok(Self::Applying {
+                decision_id,
+                since: at,
+                tagging_since: None,
+            }),
+            Event::Voided { cause, at } => Ok(Self::Void { cause, at }),
+            Event::Overtaken { cause, at } => Ok(Self::Superseded { cause, at }),
+            Event::Tagging { .. }
+            | Event::Tagged { .. }
+            | Event::Failed { .. }
+            | Event::GivenUp { .. } => Err(InvalidTransition),
+        }
+    }
+
+    fn after_applying(
+        decision_id: String,
+        since: i64,
+        tagging_since: Option<i64>,
+        event: Event,
+    ) -> Result<Self, InvalidTransition> {
+        match (event, tagging_since) {
+            (Event::Tagging { at }, _) => Ok(Self::Applying {
                 decision_id,
                 since,
                 tagging_since: tagging_since.or(Some(at)),
             }),
-            (
-                Self::Applying {
-                    decision_id,
-                    tagging_since: Some(_),
-                    ..
-                },
-                Event::Tagged { at },
-            ) => Ok(Self::Applied { decision_id, at }),
-            (
-                Self::Applying {
-                    tagging_since: None,
-                    ..
-                },
-                Event::Failed { cause, at },
-            ) => Ok(Self::Failed { cause, at }),
-            (
-                Self::Requested | Self::Waiting,
-                Event::Tagging { .. } | Event::Tagged { .. } | Event::Failed { .. },
-            )
+            (Event::Tagged { at }, Some(_)) => Ok(Self::Applied { decision_id, at }),
+            (Event::Failed { cause, at }, None) | (Event::GivenUp { cause, at }, _) => {
+                Ok(Self::Failed { cause, at })
+            }
+            (Event::Tagged { .. }, None)
+            | (Event::Failed { .. }, Some(_))
             | (
-                Self::Applying { .. },
                 Event::Closed
                 | Event::Passed { .. }
-                | Event::Tagged { .. }
-                | Event::Failed { .. }
                 | Event::Voided { .. }
                 | Event::Overtaken { .. },
-            )
-            | (
-                Self::Applied { .. }
-                | Self::Failed { .. }
-                | Self::Void { .. }
-                | Self::Superseded { .. },
-                Event::Closed
-                | Event::Passed { .. }
-                | Event::Tagging { .. }
-                | Event::Tagged { .. }
-                | Event::Failed { .. }
-                | Event::Voided { .. }
-                | Event::Overtaken { .. },
+                _,
             ) => Err(InvalidTransition),
         }
     }

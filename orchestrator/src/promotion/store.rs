@@ -1,6 +1,6 @@
 //! All SQL of promotions and of what is in an environment.
 
-use super::state::{Promotion, PromotionId, PromotionState};
+use super::state::{GiveUp, Promotion, PromotionId, PromotionState};
 use crate::clock::At;
 use crate::db::{Conn, Error};
 use crate::gate::{Holding, Requester};
@@ -8,6 +8,20 @@ use crate::identity::{Actor, PersonId, Reach};
 use crate::image::ReleaseId;
 use crate::metrics::metrics;
 use contract::name::Name;
+
+/// Reads whole promotions: the one list of what a [`Row`] is made of.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.id, p.project_id, p.number, p.release_id, p.environment, p.settings_version,
+                    p.state, p.cause, p.requested_by, p.requester_id, p.requested_at,
+                    p.gate_decision_id, p.applying_at, p.tagging_at, p.applied_at, p.ended_at,
+                    p.progress, p.give_up_at, p.give_up_by, p.give_up_reason
+             FROM promotion p ",
+            $rest
+        )
+    };
+}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -28,6 +42,9 @@ struct Row {
     applied_at: Option<i64>,
     ended_at: Option<i64>,
     progress: Option<String>,
+    give_up_at: Option<i64>,
+    give_up_by: Option<String>,
+    give_up_reason: Option<String>,
 }
 
 impl TryFrom<Row> for Promotion {
@@ -58,34 +75,23 @@ impl TryFrom<Row> for Promotion {
             applied_at,
             ended_at,
             progress,
+            give_up_at,
+            give_up_by,
+            give_up_reason,
         } = row;
-        let ended = || {
-            Ok::<_, Error>((
-                cause.clone().ok_or_else(|| wrong("cause"))?,
-                ended_at.ok_or_else(|| wrong("ended_at"))?,
-            ))
+        let columns = Columns {
+            cause: cause.as_deref(),
+            decision_id: gate_decision_id.as_deref(),
+            applying_at,
+            tagging_at,
+            applied_at,
+            ended_at,
         };
-        let decision = || {
-            gate_decision_id
-                .clone()
-                .ok_or_else(|| wrong("gate_decision_id"))
-        };
-        let state = match state.as_str() {
-            "requested" => PromotionState::Requested,
-            "waiting" => PromotionState::Waiting,
-            "applying" => PromotionState::Applying {
-                decision_id: decision()?,
-                since: applying_at.ok_or_else(|| wrong("applying_at"))?,
-                tagging_since: tagging_at,
-            },
-            "applied" => PromotionState::Applied {
-                decision_id: decision()?,
-                at: applied_at.ok_or_else(|| wrong("applied_at"))?,
-            },
-            "failed" => ended().map(|(cause, at)| PromotionState::Failed { cause, at })?,
-            "void" => ended().map(|(cause, at)| PromotionState::Void { cause, at })?,
-            "superseded" => ended().map(|(cause, at)| PromotionState::Superseded { cause, at })?,
-            _ => return Err(wrong("state")),
+        let state = columns.state(&state).ok_or_else(|| wrong("state"))?;
+        let give_up = match (give_up_at, give_up_by, give_up_reason) {
+            (Some(at), Some(by), Some(reason)) => Some(GiveUp { at, by, reason }),
+            (None, None, None) => None,
+            (_, _, _) => return Err(wrong("give_up_at")),
         };
         let requester = requester(requester_id.as_deref(), &requested_by);
         Ok(Self {
@@ -100,6 +106,7 @@ impl TryFrom<Row> for Promotion {
             requested_at,
             state,
             progress,
+            give_up,
         })
     }
 }
@@ -115,15 +122,7 @@ fn requester(id: Option<&str>, by: &str) -> Option<Requester> {
 
 /// One promotion.
 pub async fn by_id(conn: &mut Conn, id: &PromotionId) -> Result<Option<Promotion>, Error> {
-    let row = crate::fetch_optional!(
-        conn,
-        Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE id = $1",
-        id.as_str()
-    )?;
+    let row = crate::fetch_optional!(conn, Row, select!("WHERE id = $1"), id.as_str())?;
     row.map(Promotion::try_from).transpose()
 }
 
@@ -136,10 +135,7 @@ pub async fn of_project(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE project_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2",
+        select!("WHERE project_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2"),
         project_id,
         limit
     )?;
@@ -156,10 +152,7 @@ pub(super) async fn in_states(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE state = $1 OR state = $2 ORDER BY requested_at, id LIMIT $3",
+        select!("WHERE state = $1 OR state = $2 ORDER BY requested_at, id LIMIT $3"),
         one,
         other,
         limit
@@ -181,12 +174,11 @@ pub(super) async fn open_in(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE state IN ('requested', 'waiting')
-           AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
-         ORDER BY requested_at, id LIMIT $2",
+        select!(
+            "WHERE state IN ('requested', 'waiting')
+             AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
+             ORDER BY requested_at, id LIMIT $2"
+        ),
         reach.sql(),
         limit
     )?;
@@ -204,13 +196,12 @@ pub async fn ended_in(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE state NOT IN ('requested', 'waiting')
-           AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
-           AND (requested_at, id) < ($2, $3)
-         ORDER BY requested_at DESC, id DESC LIMIT $4",
+        select!(
+            "WHERE state NOT IN ('requested', 'waiting')
+             AND ($1 = '*' OR $1 LIKE '% ' || project_id || ' %')
+             AND (requested_at, id) < ($2, $3)
+             ORDER BY requested_at DESC, id DESC LIMIT $4"
+        ),
         reach.sql(),
         at,
         id,
@@ -269,11 +260,10 @@ pub async fn environment_history(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT id, project_id, number, release_id, environment, settings_version, state, cause,
-                requested_by, requester_id, requested_at, gate_decision_id, applying_at, tagging_at,
-                applied_at, ended_at, progress
-         FROM promotion WHERE project_id = $1 AND environment = $2 AND state = 'applied'
-         ORDER BY applied_at DESC, id DESC LIMIT $3",
+        select!(
+            "WHERE project_id = $1 AND environment = $2 AND state = 'applied'
+             ORDER BY applied_at DESC, id DESC LIMIT $3"
+        ),
         project_id,
         environment,
         limit
@@ -331,22 +321,35 @@ pub(super) async fn open_of(
     Ok(row.map(|(id,)| id))
 }
 
-/// Whether any promotion of the release into the environment was ever made.
-pub(super) async fn was_promoted(
+/// How often a release was to enter an environment, and how that went.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct Tries {
+    /// All promotions of it.
+    pub(super) made: i64,
+    /// Those that failed, and not because somebody gave them up.
+    pub(super) failed: i64,
+    /// When the last of these did (µs since 1970 UTC).
+    pub(super) failed_at: Option<i64>,
+}
+
+/// What came of a release's promotions into an environment.
+pub(super) async fn tries(
     conn: &mut Conn,
     project_id: &str,
     environment: &str,
     release_id: &ReleaseId,
-) -> Result<bool, Error> {
-    let (count,) = crate::fetch_one!(
+) -> Result<Tries, Error> {
+    crate::fetch_one!(
         conn,
-        (i64,),
-        "SELECT COUNT(*) FROM promotion WHERE project_id = $1 AND environment = $2 AND release_id = $3",
+        Tries,
+        "SELECT COUNT(*) AS made,
+                COUNT(CASE WHEN state = 'failed' AND give_up_at IS NULL THEN 1 END) AS failed,
+                MAX(CASE WHEN state = 'failed' THEN ended_at END) AS failed_at
+         FROM promotion WHERE project_id = $1 AND environment = $2 AND release_id = $3",
         project_id,
         environment,
         release_id.as_str()
-    )?;
-    Ok(count > 0)
+    )
 }
 
 /// Where a release is now.
@@ -469,6 +472,39 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// The state that a word and these columns say together; none when no code of ours could have
+    /// written them.
+    fn state(&self, word: &str) -> Option<PromotionState> {
+        let decision_id = || self.decision_id.map(str::to_owned);
+        let cause = || self.cause.map(str::to_owned);
+        Some(match word {
+            "requested" => PromotionState::Requested,
+            "waiting" => PromotionState::Waiting,
+            "applying" => PromotionState::Applying {
+                decision_id: decision_id()?,
+                since: self.applying_at?,
+                tagging_since: self.tagging_at,
+            },
+            "applied" => PromotionState::Applied {
+                decision_id: decision_id()?,
+                at: self.applied_at?,
+            },
+            "failed" => PromotionState::Failed {
+                cause: cause()?,
+                at: self.ended_at?,
+            },
+            "void" => PromotionState::Void {
+                cause: cause()?,
+                at: self.ended_at?,
+            },
+            "superseded" => PromotionState::Superseded {
+                cause: cause()?,
+                at: self.ended_at?,
+            },
+            _ => return None,
+        })
+    }
+
     fn of(state: &'a PromotionState) -> Self {
         match state {
             PromotionState::Requested | PromotionState::Waiting => Self::default(),
@@ -515,6 +551,50 @@ pub(super) async fn set_progress(
     Ok(updated == 1)
 }
 
+/// Notes that somebody gives up what is being applied; false when it is not, or somebody has before.
+pub(super) async fn give_up(
+    conn: &mut Conn,
+    id: &PromotionId,
+    give_up: &GiveUp,
+) -> Result<bool, Error> {
+    let updated = crate::execute!(
+        conn,
+        "UPDATE promotion SET give_up_at = $2, give_up_by = $3, give_up_reason = $4
+         WHERE id = $1 AND state = 'applying' AND give_up_at IS NULL",
+        id.as_str(),
+        give_up.at,
+        &give_up.by,
+        &give_up.reason
+    )?;
+    Ok(updated == 1)
+}
+
+/// Whether somebody has given it up.
+pub(super) async fn is_given_up(conn: &mut Conn, id: &PromotionId) -> Result<bool, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (Option<i64>,),
+        "SELECT give_up_at FROM promotion WHERE id = $1",
+        id.as_str()
+    )?;
+    Ok(row.is_some_and(|(at,)| at.is_some()))
+}
+
+/// No release is known to be whole in the environment.
+pub(super) async fn displace(
+    conn: &mut Conn,
+    project_id: &str,
+    environment: &str,
+) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "DELETE FROM environment_release WHERE project_id = $1 AND environment = $2",
+        project_id,
+        environment
+    )?;
+    Ok(())
+}
+
 /// The environment holds this release now.
 pub(super) async fn place(conn: &mut Conn, promotion: &Promotion, at: At) -> Result<(), Error> {
     crate::execute!(
@@ -540,14 +620,12 @@ pub(super) async fn overtaken(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        "SELECT p.id, p.project_id, p.number, p.release_id, p.environment, p.settings_version, p.state,
-                p.cause, p.requested_by, p.requester_id, p.requested_at, p.gate_decision_id,
-                p.applying_at, p.tagging_at, p.applied_at, p.ended_at, p.progress
-         FROM promotion p
-         JOIN release r ON r.id = p.release_id
-         JOIN release mine ON mine.id = $3
-         WHERE p.project_id = $1 AND p.environment = $2 AND p.id <> $4
-           AND p.state IN ('requested', 'waiting') AND r.made_at <= mine.made_at",
+        select!(
+            "JOIN release r ON r.id = p.release_id
+             JOIN release mine ON mine.id = $3
+             WHERE p.project_id = $1 AND p.environment = $2 AND p.id <> $4
+               AND p.state IN ('requested', 'waiting') AND r.made_at <= mine.made_at"
+        ),
         &promotion.project_id,
         promotion.environment.as_str(),
         promotion.release_id.as_str(),

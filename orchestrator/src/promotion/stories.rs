@@ -4,7 +4,9 @@
 mod apply;
 mod door;
 mod four_eyes;
+mod give_up;
 mod house;
+mod outage;
 mod rows;
 mod withdraw;
 

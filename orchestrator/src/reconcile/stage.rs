@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a pass did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing waited, or nothing could be done for now.
+    #[default]
     Idle,
     /// Something was settled: the next stages may find it.
     Moved,

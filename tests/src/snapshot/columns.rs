@@ -274,7 +274,8 @@ pub(super) const TABLES: &[Table] = &[
         "environment": Same, "settings_version": Same, "state": Same, "cause": Same,
         "requested_by": Actor, "requester_id": Of("person"), "requested_at": CLOCK,
         "gate_decision_id": Of("gate_decision"), "applying_at": CLOCK, "applied_at": CLOCK,
-        "ended_at": CLOCK, "progress": Same, "tagging_at": CLOCK,
+        "ended_at": CLOCK, "progress": Same, "tagging_at": CLOCK, "give_up_at": CLOCK,
+        "give_up_by": Actor, "give_up_reason": Same,
     }),
     table!("environment_release", [], All, {
         "project_id": Of("project"), "environment": Same, "release_id": Of("release"),

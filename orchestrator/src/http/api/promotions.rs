@@ -1,5 +1,5 @@
 //! `POST /api/v1/projects/{project}/environments/{environment}/promotions`,
-//! `GET /api/v1/promotions/{id}`, `POST /api/v1/promotions/{id}/withdraw`,
+//! `GET /api/v1/promotions/{id}`, `POST /api/v1/promotions/{id}/withdraw`, `POST /api/v1/promotions/{id}/give-up`,
 //! `GET /api/v1/projects/{project}/promotions`.
 //!
 //! Approving is not here: an approval is given by a person in a fresh sign-in, on the page.
@@ -11,7 +11,7 @@ use crate::http::problem::{Code, Problem};
 use crate::identity::Permission;
 use crate::project::{self, Project};
 use crate::promotion::{
-    self, Promotion, PromotionId, PromotionState, RequestOutcome, WithdrawOutcome,
+    self, GiveUpOutcome, Promotion, PromotionId, PromotionState, RequestOutcome, WithdrawOutcome,
 };
 use crate::{gate, image, run};
 use axum::Json;
@@ -30,6 +30,14 @@ const LIST_MAX: i64 = 100;
 pub struct Request {
     /// The number of the run whose release it is.
     run: i64,
+}
+
+/// Why it is given up.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiveUp {
+    /// In words.
+    reason: String,
 }
 
 /// A promotion.
@@ -92,6 +100,21 @@ async fn visible(
     Ok(found)
 }
 
+async fn find(
+    app: &App,
+    caller: &ApiCaller,
+    id: &str,
+    permission: Permission,
+) -> Result<Promotion, Problem> {
+    let failed = |error: crate::db::Error| Problem::internal(&error);
+    let id = PromotionId::parse(id).map_err(|_| Problem::not_found())?;
+    let mut conn = app.ground.db.reader().await.map_err(failed)?;
+    let found = promotion::by_id(&mut conn, &id).await.map_err(failed)?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    caller.must(permission, &found.project_id)?;
+    Ok(found)
+}
+
 /// Requests a promotion.
 pub async fn request(
     State(app): State<Arc<App>>,
@@ -146,11 +169,8 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<PromotionAnswer>, Problem> {
     let failed = |error: crate::db::Error| Problem::internal(&error);
-    let id = PromotionId::parse(&id).map_err(|_| Problem::not_found())?;
+    let found = find(&app, &caller, &id, Permission::See).await?;
     let mut conn = app.ground.db.reader().await.map_err(failed)?;
-    let found = promotion::by_id(&mut conn, &id).await.map_err(failed)?;
-    let found = found.ok_or_else(Problem::not_found)?;
-    caller.must(Permission::See, &found.project_id)?;
     let conditions = match &found.state {
         PromotionState::Applying { decision_id, .. }
         | PromotionState::Applied { decision_id, .. } => gate::conditions(&mut conn, decision_id)
@@ -198,6 +218,34 @@ pub async fn withdraw(
             Code::PromotionNotOpen,
             "this promotion waits no more: it is being applied, or has ended",
         ),
+    }
+}
+
+/// Gives up a promotion that is applied and does not come to its end: it ends within minutes, with the
+/// tags that stand.
+pub async fn give_up(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path(id): Path<String>,
+    Json(body): Json<GiveUp>,
+) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
+    let found = find(&app, &caller, &id, Permission::Administer).await?;
+    let (actor, reason) = (&caller.0.actor, &body.reason);
+    let outcome = promotion::give_up(&app.ground, actor, &found.id, reason).await;
+    match outcome.map_err(|error| Problem::internal(&error))? {
+        GiveUpOutcome::Asked | GiveUpOutcome::AskedBefore => {
+            app.bells.promotion.ring();
+            Ok((StatusCode::ACCEPTED, Json(serde_json::json!({}))))
+        }
+        GiveUpOutcome::NotApplying => Err(Problem::new(
+            Code::NotApplying,
+            "only a promotion that is being applied can be given up",
+        )),
+        GiveUpOutcome::Reason => Err(Problem::new(
+            Code::BadDocument,
+            "a `reason` is wanted, of at most 2,000 bytes",
+        )),
+        GiveUpOutcome::NoSuchPromotion => Err(Problem::not_found()),
     }
 }
 

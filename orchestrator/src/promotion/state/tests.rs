@@ -56,6 +56,10 @@ fn events() -> Vec<Event> {
             cause: cause(),
             at: NOW,
         },
+        Event::GivenUp {
+            cause: cause(),
+            at: NOW,
+        },
         Event::Voided {
             cause: cause(),
             at: NOW,
@@ -68,16 +72,34 @@ fn events() -> Vec<Event> {
 }
 
 /// What comes of each event in each state; `-` is refused. Columns as in [`events`].
-const TABLE: [[&str; 7]; 8] = [
-    // Closed   Passed    Tagging    Tagged   Failed   Voided  Overtaken
-    ["waiting", "applying", "-", "-", "-", "void", "superseded"],
-    ["waiting", "applying", "-", "-", "-", "void", "superseded"],
-    ["-", "-", "tagging", "-", "failed", "-", "-"],
-    ["-", "-", "tagging", "applied", "-", "-", "-"],
-    ["-"; 7],
-    ["-"; 7],
-    ["-"; 7],
-    ["-"; 7],
+const TABLE: [[&str; 8]; 8] = [
+    // Closed   Passed    Tagging    Tagged   Failed   GivenUp   Voided  Overtaken
+    [
+        "waiting",
+        "applying",
+        "-",
+        "-",
+        "-",
+        "-",
+        "void",
+        "superseded",
+    ],
+    [
+        "waiting",
+        "applying",
+        "-",
+        "-",
+        "-",
+        "-",
+        "void",
+        "superseded",
+    ],
+    ["-", "-", "tagging", "-", "failed", "failed", "-", "-"],
+    ["-", "-", "tagging", "applied", "-", "failed", "-", "-"],
+    ["-"; 8],
+    ["-"; 8],
+    ["-"; 8],
+    ["-"; 8],
 ];
 
 fn word(state: &PromotionState) -> &'static str {

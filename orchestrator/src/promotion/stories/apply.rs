@@ -1,12 +1,15 @@
 //! What becomes of a promotion when the registry or the signer does not do what they should.
 
 use super::super::PromotionState;
-use super::house::{GOOD, House};
+use super::house::{GOOD, House, SETTINGS};
 use crate::config;
 use crate::gate::{ConditionKind, ConditionState};
+use crate::lifecycle::Tasks;
+use crate::reconcile::Lanes;
 use crate::signing::SignerClient;
 use evidence::oci;
 use http::StatusCode;
+use std::time::Duration;
 
 /// The way to a signer that is not there.
 fn nobody(house: &House) -> SignerClient {
@@ -71,7 +74,7 @@ crate::store_tests! {
         };
         assert!(cause.contains("status 400"), "{cause}");
         let left = format!(
-            "No tag was written; copies and attestations may lie in {}, no signature is published there.",
+            "No tag was written; copies and attestations may lie in {}, no signature is published there. It is requested again by rule, unless a later release is there by then.",
             house.place("dev")
         );
         assert!(cause.ends_with(&left), "{cause}");
@@ -82,6 +85,84 @@ crate::store_tests! {
         let next = house.release(GOOD).await;
         house.passes().await;
         assert_eq!(house.holds("dev").await.as_deref(), Some(next.as_str()), "the way is free");
+    }
+
+    fn a_registry_that_does_not_let_us_in_is_waited_for(db: Db) {
+        let house = House::with_a_door(&db).await;
+        let door = house.door.clone().unwrap();
+        house.release(GOOD).await;
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            door.refuses("sha256:", status);
+            house.passes().await;
+            let promotion = house.only_into("dev").await;
+            assert_eq!(promotion.state.as_str(), "applying", "{status}");
+            let said = promotion.progress.unwrap();
+            assert!(said.contains(&format!("status {}", status.as_u16())), "{said}");
+            assert_eq!(house.tagged("dev", "run-1").await, None);
+        }
+        door.is_open();
+        house.passes().await;
+        assert_eq!(house.only_into("dev").await.state.as_str(), "applied");
+        assert_eq!(house.entries("promotion.failed").await, 0);
+    }
+
+    fn a_signature_that_is_another_when_it_is_read_back_lets_no_tag_be_written(db: Db) {
+        let house = House::with_a_door(&db).await;
+        let door = house.door.clone().unwrap();
+        house.release(GOOD).await;
+        door.falsifies(".sig");
+        house.passes().await;
+        let promotion = house.only_into("dev").await;
+        let cause = house.failure(&promotion.id).await;
+        assert!(cause.contains(".sig"), "{cause}");
+        assert!(cause.contains("no signature is published there"), "{cause}");
+        door.is_open();
+        assert_eq!(house.tagged("dev", "run-1").await, None);
+        assert_eq!(house.tagged("dev", "current").await, None);
+        assert_eq!(house.holds("dev").await, None);
+    }
+
+    fn what_failed_is_requested_again_by_rule_ten_times_and_then_left_to_people(db: Db) {
+        let house = House::with_a_door(&db).await;
+        let door = house.door.clone().unwrap();
+        let release = house.release(GOOD).await;
+        door.refuses("sha256-", StatusCode::BAD_REQUEST);
+        for attempt in 1..=10 {
+            house.passes().await;
+            let all = house.all_into("dev").await;
+            assert_eq!(all.len(), attempt, "one after each pause, which is not over before");
+            let cause = house.failure(&all[0].id).await;
+            let said = match attempt {
+                10 => "It failed 10 times and is no longer requested by rule.",
+                _ => "It is requested again by rule, unless a later release is there by then.",
+            };
+            assert!(cause.ends_with(said), "{cause}");
+            house.clock.advance(Duration::from_secs(601));
+        }
+        door.is_open();
+        house.passes().await;
+        assert_eq!(house.all_into("dev").await.len(), 10);
+        let mara = house.signed_in("mara").await;
+        let promotion = house.requests_into("dev", &mara, &release).await;
+        assert_eq!(house.state(&promotion).await, "applied");
+        assert_eq!(house.holds("dev").await.as_deref(), Some(release.as_str()));
+    }
+
+    fn a_repository_that_hangs_keeps_only_the_gates_shut_that_ask_who_worked_on_it(db: Db) {
+        let mut house = House::new(&db).await;
+        house.hands.lanes = Lanes::new(&Tasks::default(), Duration::from_millis(50), Vec::new());
+        // It takes every connection, and never says a word.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}/shop.git", silent.local_addr().unwrap());
+        let settings = SETTINGS.replace("@GIT@", &address);
+        house.settings(&house.signed_in("ada").await, &settings).await;
+        let (release, promotion) = house.waiting_for_prod().await;
+        for place in ["dev", "staging"] {
+            assert_eq!(house.holds(place).await.as_deref(), Some(release.as_str()), "{place}");
+        }
+        let judgement = house.judged(&promotion).await.unwrap();
+        let known = judgement.conditions.iter().find(|c| c.kind == ConditionKind::Contributors).unwrap();
+        assert_eq!((known.state, known.value.as_str()), (ConditionState::Waiting, "not read yet"));
     }
 
     fn from_the_first_tag_on_it_only_goes_on(db: Db) {

@@ -1,5 +1,5 @@
-//! A door before the registry: it hands everything through, notes which manifests were put, and refuses
-//! what it is told to.
+//! A door before the registry: it hands everything through, notes which manifests were put, and refuses,
+//! holds up or falsifies what it is told to.
 
 use crate::lifecycle::Tasks;
 use axum::body::{Body, Bytes};
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 #[derive(Clone)]
 pub(super) struct Door {
@@ -20,8 +21,29 @@ pub(super) struct Door {
 struct Told {
     /// The status with which a put manifest is refused whose reference begins so.
     refuse: Option<(&'static str, StatusCode)>,
+    /// The next put manifest whose reference begins so is held up: it says when it came, and goes on
+    /// when it is told to.
+    hold: Option<(&'static str, Held)>,
+    /// What is read of manifests whose reference ends so is something else.
+    falsify: Option<&'static str>,
     /// References of manifests that were put, in order.
     put: Vec<String>,
+}
+
+/// A request that is held up.
+#[derive(Clone, Default)]
+pub(super) struct Held(Arc<(Notify, Notify)>);
+
+impl Held {
+    /// Waits until it has come to the door.
+    pub(super) async fn came(&self) {
+        self.0.0.notified().await;
+    }
+
+    /// Lets it through.
+    pub(super) fn goes_on(&self) {
+        self.0.1.notify_one();
+    }
 }
 
 impl Door {
@@ -51,9 +73,22 @@ impl Door {
         self.told.lock().unwrap().refuse = Some((reference, status));
     }
 
-    /// Refuses nothing any more.
+    /// Holds up the next manifest under a reference that begins so.
+    pub(super) fn holds(&self, reference: &'static str) -> Held {
+        let held = Held::default();
+        self.told.lock().unwrap().hold = Some((reference, held.clone()));
+        held
+    }
+
+    /// Gives something else for manifests under references that end so.
+    pub(super) fn falsifies(&self, reference: &'static str) {
+        self.told.lock().unwrap().falsify = Some(reference);
+    }
+
+    /// Does nothing of the kind any more.
     pub(super) fn is_open(&self) {
-        self.told.lock().unwrap().refuse = None;
+        let mut told = self.told.lock().unwrap();
+        (told.refuse, told.hold, told.falsify) = (None, None, None);
     }
 
     /// References of manifests that were put since the last question, in order.
@@ -75,6 +110,21 @@ impl Door {
             }
         }
     }
+
+    /// Who is to be waited for before this goes on.
+    fn holds_up(&self, method: &Method, uri: &Uri) -> Option<Held> {
+        let (_, reference) = uri.path().split_once("/manifests/")?;
+        let mut told = self.told.lock().unwrap();
+        let held = |(start, _): &mut (&'static str, Held)| {
+            method == Method::PUT && reference.starts_with(*start)
+        };
+        told.hold.take_if(held).map(|(_, held)| held)
+    }
+
+    fn is_false(&self, method: &Method, uri: &Uri) -> bool {
+        let falsify = self.told.lock().unwrap().falsify;
+        method == Method::GET && falsify.is_some_and(|end| uri.path().ends_with(end))
+    }
 }
 
 async fn through(
@@ -86,6 +136,13 @@ async fn through(
 ) -> Response {
     if let Some(status) = door.judge(&method, &uri) {
         return status.into_response();
+    }
+    if let Some(held) = door.holds_up(&method, &uri) {
+        held.0.0.notify_one();
+        held.0.1.notified().await;
+    }
+    if door.is_false(&method, &uri) {
+        return "{}".into_response();
     }
     let url = format!("http://127.0.0.1:{}{uri}", door.behind);
     let sent = door

@@ -2,8 +2,8 @@
 //! mirror, people, and releases of commits, with a clock that is told to go on.
 
 use super::super::{
-    AnswerOutcome, Asked, Hands, Promotion, PromotionId, RequestOutcome, answer, by_id, judge,
-    pass, request,
+    AnswerOutcome, Asked, Hands, Promotion, PromotionId, PromotionState, RequestOutcome, answer,
+    by_id, judge, pass, request,
 };
 use super::door::Door;
 use super::rows;
@@ -20,7 +20,7 @@ use crate::identity::{Actor, PersonId, Session, of_cookie, person_by_name};
 use crate::image::ReleaseId;
 use crate::lifecycle::Tasks;
 use crate::project::{self, ApplyOutcome};
-use crate::reconcile::Progress;
+use crate::reconcile::{Lanes, Progress};
 use crate::registry::{Issuer, Registry, Tag};
 use crate::source::Mirrors;
 use contract::digest::Digest;
@@ -33,6 +33,8 @@ use std::time::Duration;
 
 /// Passes until nothing moves: a promotion needs a handful; more is a circle.
 const PASSES_MAX: usize = 20;
+/// A pass of a story waits for all that it started.
+const LANES_BOUND: Duration = Duration::from_secs(60);
 /// A day's approvals, so that a story can wait for their end.
 pub(super) const SETTINGS: &str = "
 version: 1
@@ -130,6 +132,7 @@ impl House {
             registry: Registry::new(&config, issuer, ground.clone()).unwrap(),
             signer: start_signer(&ground, folder.path(), &tasks).await,
             mirrors: Mirrors::new(&folder.path().join("mirrors")),
+            lanes: Lanes::new(&tasks, LANES_BOUND, Vec::new()),
             instance_id: "instance".to_owned(),
         };
         let house = Self {
@@ -345,8 +348,18 @@ impl House {
 
     /// Asks for a release to enter production, and lets the gate be asked.
     pub(super) async fn requests(&self, by: &Actor, release: &ReleaseId) -> PromotionId {
+        self.requests_into("prod", by, release).await
+    }
+
+    /// The same for any environment.
+    pub(super) async fn requests_into(
+        &self,
+        environment: &str,
+        by: &Actor,
+        release: &ReleaseId,
+    ) -> PromotionId {
         let project = self.project().await.id;
-        let outcome = request(&self.ground, by, project.as_str(), "prod", release).await;
+        let outcome = request(&self.ground, by, project.as_str(), environment, release).await;
         let RequestOutcome::Requested(id) = outcome.unwrap() else {
             panic!("not requested");
         };
@@ -408,15 +421,30 @@ impl House {
         judge(&self.ground, &promotion).await.unwrap()
     }
 
-    /// The only promotion into an environment.
-    pub(super) async fn only_into(&self, environment: &str) -> Promotion {
+    /// The promotions into an environment, newest first.
+    pub(super) async fn all_into(&self, environment: &str) -> Vec<Promotion> {
         let project = self.project().await.id;
         let mut conn = self.ground.db.reader().await.unwrap();
         let all = super::super::of_project(&mut conn, project.as_str(), 100).await;
         let mut found = all.unwrap();
         found.retain(|promotion| promotion.environment.as_str() == environment);
+        found
+    }
+
+    /// The only promotion into an environment.
+    pub(super) async fn only_into(&self, environment: &str) -> Promotion {
+        let mut found = self.all_into(environment).await;
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
+    }
+
+    /// Why a promotion failed.
+    pub(super) async fn failure(&self, id: &PromotionId) -> String {
+        let state = self.promotion(id).await.state;
+        let PromotionState::Failed { cause, .. } = state else {
+            panic!("not failed: {state:?}");
+        };
+        cause
     }
 
     /// The release that an environment holds.
