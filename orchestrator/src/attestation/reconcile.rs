@@ -15,7 +15,7 @@ use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::image::{self, Image, ImageId};
 use crate::project;
-use crate::reconcile::Progress;
+use crate::reconcile::{Progress, problem};
 use crate::registry::Registry;
 use crate::signing::{Grounds, PassedRun, SignerClient};
 use contract::digest::Digest;
@@ -91,7 +91,7 @@ async fn noted(
         Ok(progress) => return Ok(progress),
         Err(error) => error,
     };
-    let problem = chain(&error);
+    let problem = problem(&error);
     tracing::warn!(what = %item, error = problem, "not attested yet");
     let item = item.clone();
     ground
@@ -108,13 +108,6 @@ async fn noted(
             })
         })
         .await
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
 }
 
 /// Fixes the texts of all that will be said about one image.

@@ -22,7 +22,7 @@ pub use caller::{Caller, Reach};
 pub use password::Passwords;
 pub use role::{Grant, Permission, Role};
 pub use session::{COOKIE_BYTES, FRESH, Session, of_cookie, sign_out};
-pub use sign_in::{SignInOutcome, prove, sign_in};
+pub use sign_in::{SignInOutcome, freshened, prove, sign_in};
 pub use store::{
     PersonRow, people, people_with_role, person_by_email, person_by_name, person_name,
 };

@@ -1,7 +1,7 @@
 //! Signs a person in with name and password.
 
 use super::password::{PASSWORD_BYTES_MAX, Passwords};
-use super::session::{COOKIE_BYTES, LIFETIME, id_of};
+use super::session::{COOKIE_BYTES, LIFETIME, Session, id_of};
 use super::{Actor, IdentityError, PersonRow, store};
 use crate::audit::{self, Record};
 use crate::ground::Ground;
@@ -54,6 +54,25 @@ pub async fn sign_in(
     Ok(SignInOutcome::SignedIn(cookie))
 }
 
+/// The session made fresh for one act by the password that was given with it; none when that is not
+/// theirs.
+pub async fn freshened(
+    ground: &Ground,
+    passwords: &Passwords,
+    session: &Session,
+    password: Zeroizing<String>,
+) -> Result<Option<Session>, IdentityError> {
+    let Actor::Person { id, name } = &session.caller.actor else {
+        return Ok(None);
+    };
+    let proven = prove(ground, passwords, name, password).await?;
+    let own = proven.filter(|person| person.id == id.as_str());
+    Ok(own.map(|_| Session {
+        signed_in_at: ground.now(),
+        ..session.clone()
+    }))
+}
+
 /// The person, when the password is theirs. Takes as long for a name that nobody has.
 pub async fn prove(
     ground: &Ground,
@@ -73,7 +92,7 @@ pub async fn prove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{At, SystemClock};
     use crate::db::Db;
     use crate::id::SystemIds;
     use crate::identity::{
@@ -125,6 +144,21 @@ mod tests {
             assert!(!session.caller.may(Permission::Approve, "any"));
             sign_out(&ground, &cookie).await.unwrap();
             assert!(of_cookie(&ground, &cookie).await.unwrap().is_none());
+        }
+
+        fn a_password_makes_a_session_fresh_for_one_act(db: Db) {
+            let ground = ground(db);
+            let passwords = Passwords::new().await.unwrap();
+            add_mara(&ground, &passwords).await;
+            let right = sign_in(&ground, &passwords, "mara", text("a long enough password")).await;
+            let SignInOutcome::SignedIn(cookie) = right.unwrap() else { panic!("refused") };
+            let found = of_cookie(&ground, &cookie).await.unwrap().unwrap();
+            let stale = Session { signed_in_at: At(0), ..found };
+            let proves = |password| freshened(&ground, &passwords, &stale, text(password));
+            assert!(proves("guess").await.unwrap().is_none());
+            let fresh = proves("a long enough password").await.unwrap().unwrap();
+            assert!(fresh.is_fresh(ground.now()) && !stale.is_fresh(ground.now()));
+            assert_eq!(fresh.caller.actor, stale.caller.actor);
         }
 
         fn a_token_is_known_by_who_made_it(db: Db) {

@@ -8,7 +8,7 @@ use crate::clock::At;
 use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::project;
-use crate::reconcile::Progress;
+use crate::reconcile::{Progress, problem};
 use crate::registry::Registry;
 use std::time::Duration;
 use tracing::Instrument as _;
@@ -29,7 +29,7 @@ pub async fn pass(ground: &Ground, registry: &Registry) -> Result<Progress, Imag
             Err(error) => {
                 tracing::warn!(
                     step.id = one.step_id,
-                    error = chain(&error),
+                    error = problem(&error),
                     "not observed yet"
                 );
             }
@@ -40,13 +40,6 @@ pub async fn pass(ground: &Ground, registry: &Registry) -> Result<Progress, Imag
         progress = progress.or(make_release(ground, run_id, project_id).await?);
     }
     Ok(progress)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
 }
 
 async fn observe(
@@ -70,7 +63,7 @@ async fn observe(
                         source,
                     });
                 }
-                Looked::Refused(RefusalReason::Infrastructure, chain(&source))
+                Looked::Refused(RefusalReason::Infrastructure, problem(&source))
             }
         },
     };

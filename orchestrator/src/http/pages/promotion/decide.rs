@@ -132,21 +132,12 @@ async fn freshened(
     if !app.sign_ins.may_try(name, None, app.ground.now()) {
         return Ok(Fresh::TooManyTries);
     }
-    let outcome = identity::sign_in(&app.ground, &app.passwords, name, password).await;
-    match outcome.map_err(PageError::log)? {
-        identity::SignInOutcome::SignedIn(cookie) => {
-            let found = identity::of_cookie(&app.ground, &cookie)
-                .await
-                .map_err(PageError::log)?;
-            // It was made for this answer alone.
-            identity::sign_out(&app.ground, &cookie)
-                .await
-                .map_err(PageError::log)?;
-            Ok(Fresh::Session(found.unwrap_or(session)))
-        }
-        identity::SignInOutcome::Refused => {
+    let fresh = identity::freshened(&app.ground, &app.passwords, &session, password).await;
+    Ok(match fresh.map_err(PageError::log)? {
+        Some(fresh) => Fresh::Session(fresh),
+        None => {
             app.sign_ins.failed(name, None, app.ground.now());
-            Ok(Fresh::WrongPassword)
+            Fresh::WrongPassword
         }
-    }
+    })
 }
