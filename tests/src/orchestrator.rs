@@ -193,6 +193,18 @@ impl Orchestrator {
         Ok(run::by_number(&mut conn, &Name::parse("shop")?, number).await?)
     }
 
+    /// Waits until a run has been made.
+    pub async fn made(&self, number: i64) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while self.run(number).await?.is_none() {
+            if Instant::now() > until {
+                bail!("there is no run {number}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until a run has ended; why it did.
     pub async fn ended(&self, number: i64) -> anyhow::Result<Cause> {
         let until = Instant::now() + PATIENCE;

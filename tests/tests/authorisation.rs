@@ -36,7 +36,7 @@ POST /api/v1/projects/{project}/hooks/{hook}/disable                          40
 GET  /api/v1/projects/{project}/runs                                          401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/runs/{number}                                 401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/runs/{number}/cancel                          401 404 202 202 403 202 202
-POST /api/v1/projects/{project}/runs/{number}/again                           401 404 201 201 403 201 201
+POST /api/v1/projects/{project}/runs/{number}/again                           401 404 202 202 403 202 202
 GET  /api/v1/projects/{project}/runs/{number}/steps/{step}/log                401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/promotions                                    401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/environments/{environment}/promotions         401 404 404 404 403 404 404

@@ -96,6 +96,7 @@ const OFF_THE_WAY: &[(&str, &str)] = &[
         "only when somebody asks for /readyz; it writes nothing",
     ),
     ("registry.token", "only when a person reads the registry"),
+    ("run.again", BY_AN_OPERATOR),
     ("run.cancel", BY_AN_OPERATOR),
     ("step.cancel", BY_AN_OPERATOR),
     (

@@ -105,8 +105,9 @@ async fn a_run_shows_why_it_started_what_failed_and_what_came_out_of_it() {
         .unwrap();
     assert_eq!(
         (again.status().as_u16(), &again.headers()["location"]),
-        (303, &"/projects/shop/runs/2".parse().unwrap())
+        (303, &"/projects/shop/runs".parse().unwrap())
     );
+    server.made(2).await.unwrap();
     let second = visitor.page("/projects/shop/runs/2").await.unwrap();
     assert!(second.contains("Somebody ran <a href=\"/projects/shop/runs/1\">run 1</a> again"));
     let cancel = visitor

@@ -12,7 +12,7 @@ pub enum Exclusion {
     Author,
     /// Committed one of them.
     Committer,
-    /// Pushed it.
+    /// Pushed it, or ran it again.
     Triggerer,
     /// Asked for the promotion.
     Requester,

@@ -50,12 +50,7 @@ pub(super) async fn seats(
     };
     let mut involved = Involved::default();
     let commits = contributors(conn, subject, run, &mut involved).await?;
-    match &run.pusher_id {
-        Some(pusher) => involved.exclude(pusher, Exclusion::Triggerer),
-        None => involved
-            .one_more
-            .push("whoever pushed it maps to nobody here".to_owned()),
-    }
+    triggerers(run, &mut involved);
     match &subject.requester {
         Requester::Rule => {}
         Requester::Person(person) => involved.exclude(person.as_str(), Exclusion::Requester),
@@ -83,6 +78,27 @@ pub(super) async fn seats(
         one_more: involved.one_more,
         commits,
     })
+}
+
+/// Whoever pushed it, and whoever ran it again.
+fn triggerers(run: &RunFacts, involved: &mut Involved) {
+    match &run.pusher_id {
+        Some(pusher) => involved.exclude(pusher, Exclusion::Triggerer),
+        None => involved
+            .one_more
+            .push("whoever pushed it maps to nobody here".to_owned()),
+    }
+    if run.again_of_id.is_none() {
+        return;
+    }
+    match &run.wished_by_id {
+        Some(person) => involved.exclude(person, Exclusion::Triggerer),
+        None => {
+            let who = run.wished_by.as_deref().unwrap_or("whoever did");
+            let why = format!("{who} ran it again and maps to nobody here");
+            involved.one_more.push(why);
+        }
+    }
 }
 
 async fn candidates(

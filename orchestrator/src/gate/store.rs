@@ -18,15 +18,21 @@ pub(super) struct RunFacts {
     pub(super) committer_email: String,
     pub(super) pusher_id: Option<String>,
     pub(super) commit_id: String,
+    /// The run that it repeats.
+    pub(super) again_of_id: Option<String>,
+    /// Who wished for that, as stored; none for those from before it was kept.
+    pub(super) wished_by: Option<String>,
+    /// The person, when it can be matched to one.
+    pub(super) wished_by_id: Option<String>,
 }
 
 pub(super) async fn run_facts(conn: &mut Conn, run_id: &str) -> Result<Option<RunFacts>, Error> {
     crate::fetch_optional!(
         conn,
         RunFacts,
-        "SELECT number, state, cause, finished_at, author_name, author_email, committer_email, pusher_id,
-                commit_id
-         FROM run WHERE id = $1",
+        "SELECT r.number, r.state, r.cause, r.finished_at, r.author_name, r.author_email,
+                r.committer_email, r.pusher_id, r.commit_id, r.again_of_id, w.wished_by, w.wished_by_id
+         FROM run r LEFT JOIN run_wish w ON w.id = r.wish_id WHERE r.id = $1",
         run_id
     )
 }

@@ -2,7 +2,7 @@
 //!
 //! *Comes in*: triggers that say start; a person's cancel or again; the ends of steps.
 //! *Goes out*: a run with its plan, for `step`; a finished run, for `attestation`.
-//! *Owns*: `run`, `run_retry`; takes `project.run_number`.
+//! *Owns*: `run`, `run_retry`, `run_wish`; takes `project.run_number`.
 //! *Never*: a plan that changes after it was made; green without a proof for every step.
 //! *Before / After*: trigger / step.
 

@@ -1,8 +1,8 @@
-//! The pass: a run for each trigger that says start.
+//! The pass: a run for each trigger that says start, and for each wish to run one again.
 
 use super::gather::{Gathered, Hands, Planned, gather, unreadable};
 use super::state::{Error, RunId};
-use super::store::{self, NewRun, Outcome, Start};
+use super::store::{self, Due, NewRun, Outcome};
 use crate::audit::{self, Record};
 use crate::clock::At;
 use crate::db::{self, Conn};
@@ -20,25 +20,29 @@ const PROJECT_BATCH: i64 = 50;
 
 /// One pass over all projects at once. `Moved` when a run was made.
 pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
-    let starts = {
+    let due = {
         let mut conn = ground.db.reader().await?;
-        store::waiting_triggers(&mut conn, ground.now(), PROJECT_BATCH, BATCH).await?
+        let now = ground.now();
+        let mut due = store::waiting_triggers(&mut conn, now, PROJECT_BATCH, BATCH).await?;
+        due.extend(store::waiting_wishes(&mut conn, now, BATCH).await?);
+        due
     };
-    let starts = starts.into_iter();
-    let items = starts.map(|(start, tries)| (start.project_id.clone(), (start, tries)));
+    let items = due.into_iter();
+    let items = items.map(|due| (due.start.project_id.clone(), due));
     let given = (ground.clone(), hands.clone());
-    let tended = hands.lanes.work(items, move |(start, tries)| {
+    let tended = hands.lanes.work(items, move |due| {
         let (ground, hands) = given.clone();
-        let span = tracing::info_span!("run", trigger.id = start.trigger_id);
-        async move { tend(&ground, &hands, &start, tries).await }.instrument(span)
+        let span = tracing::info_span!("run", trigger.id = due.start.trigger_id);
+        async move { tend(&ground, &hands, &due).await }.instrument(span)
     });
     Ok(tended.await)
 }
 
 /// One attempt to make a run; after the last one the run says why it could not be made.
-async fn tend(ground: &Ground, hands: &Hands, start: &Start, tries: i64) -> Progress {
-    let made = match gather(ground, hands, start).await {
-        Ok(gathered) => settle(ground, start, gathered, None, &Actor::System).await,
+async fn tend(ground: &Ground, hands: &Hands, due: &Due) -> Progress {
+    let trigger = due.start.trigger_id.as_str();
+    let made = match gather(ground, hands, &due.start).await {
+        Ok(gathered) => settle(ground, due, gathered).await,
         Err(error) => Err(error),
     };
     let error = match made {
@@ -46,64 +50,62 @@ async fn tend(ground: &Ground, hands: &Hands, start: &Start, tries: i64) -> Prog
         Ok(None) => return Progress::Idle,
         Err(error) => error,
     };
-    let (text, failed) = (problem(&error), tries + 1);
+    let (text, failed) = (problem(&error), due.tries + 1);
     tracing::warn!(
-        trigger.id = start.trigger_id,
+        trigger.id = trigger,
         attempt = failed,
         error = text,
         "no run yet"
     );
     let noted = match next_attempt(failed, ground.now()) {
-        Some(next) => put_off(ground, start, failed, next, text).await,
-        None => give_up(ground, start, &text).await,
+        Some(next) => put_off(ground, due, failed, next, text).await,
+        None => give_up(ground, due, &text).await,
     };
     noted.unwrap_or_else(|error| {
-        // The database itself is away: the next pass finds the trigger as it is.
-        tracing::error!(
-            trigger.id = start.trigger_id,
-            error = problem(&error),
-            "not noted"
-        );
+        // The database itself is away: the next pass finds it as it is.
+        tracing::error!(trigger.id = trigger, error = problem(&error), "not noted");
         Progress::Idle
     })
 }
 
 async fn put_off(
     ground: &Ground,
-    start: &Start,
+    due: &Due,
     failed: i64,
     next: At,
     problem: String,
 ) -> Result<Progress, Error> {
-    let id = start.trigger_id.clone();
+    let due = due.clone();
     ground
         .db
         .write("run.put-off", move |conn| {
             Box::pin(async move {
-                store::put_off(conn, &id, failed, next, &problem).await?;
+                match &due.wish {
+                    Some(wish) => {
+                        store::put_off_wish(conn, &wish.id, failed, next, &problem).await?;
+                    }
+                    None => {
+                        let id = &due.start.trigger_id;
+                        store::put_off(conn, id, failed, next, &problem).await?;
+                    }
+                }
                 Ok(Progress::Idle)
             })
         })
         .await
 }
 
-async fn give_up(ground: &Ground, start: &Start, problem: &str) -> Result<Progress, Error> {
-    let gathered = unreadable(ground, start, problem).await?;
-    let made = settle(ground, start, gathered, None, &Actor::System).await?;
+async fn give_up(ground: &Ground, due: &Due, problem: &str) -> Result<Progress, Error> {
+    let gathered = unreadable(ground, &due.start, problem).await?;
+    let made = settle(ground, due, gathered).await?;
     Ok(made.map_or(Progress::Idle, |_| Progress::Moved))
 }
 
-/// Makes the run: number, row and the trigger's consumption in one transaction. None when another
-/// pass was faster. `again_of` makes a further attempt of a trigger that is consumed already.
-pub(super) async fn settle(
-    ground: &Ground,
-    start: &Start,
-    gathered: Gathered,
-    again_of: Option<RunId>,
-    actor: &Actor,
-) -> Result<Option<RunId>, Error> {
-    let (now, ids, actor) = (ground.now(), ground.ids.clone(), actor.clone());
-    let (start, id) = (start.clone(), RunId::new(ground.ids.as_ref()));
+/// Makes the run: number, row and the consumption of what it was due for in one transaction. None when
+/// another pass was faster.
+async fn settle(ground: &Ground, due: &Due, gathered: Gathered) -> Result<Option<RunId>, Error> {
+    let (now, ids) = (ground.now(), ground.ids.clone());
+    let (due, id) = (due.clone(), RunId::new(ground.ids.as_ref()));
     let plan = match &gathered.verdict {
         Planned::Good { plan, .. } => {
             let text = serde_json::to_string(plan);
@@ -118,43 +120,55 @@ pub(super) async fn settle(
         .db
         .write("run.make", move |conn| {
             Box::pin(async move {
-                let attempt = match &again_of {
-                    Some(_) => store::last_attempt(conn, &start.trigger_id).await? + 1,
-                    None if store::consume_trigger(conn, &start.trigger_id, now).await? => {
-                        store::forget_retry(conn, &start.trigger_id).await?;
-                        1
-                    }
-                    None => return Ok(None),
+                let Some(attempt) = consume(conn, &due, now).await? else {
+                    return Ok(None);
                 };
                 let made = Made {
                     id: &id,
                     attempt,
-                    again_of: again_of.as_ref(),
                     now,
                 };
-                insert(conn, ids.as_ref(), &start, &gathered, plan, made, &actor).await?;
+                insert(conn, ids.as_ref(), &due, &gathered, plan, made).await?;
                 Ok::<_, Error>(Some(id))
             })
         })
         .await
 }
 
+/// Takes what a run is due for, once; which attempt it is. None when another pass was faster.
+async fn consume(conn: &mut Conn, due: &Due, now: At) -> Result<Option<i64>, db::Error> {
+    let trigger = &due.start.trigger_id;
+    match &due.wish {
+        Some(wish) => {
+            let taken = store::consume_wish(conn, &wish.id, now).await?;
+            let last = store::last_attempt(conn, trigger).await?;
+            Ok(taken.then_some(last + 1))
+        }
+        None => {
+            let taken = store::consume_trigger(conn, trigger, now).await?;
+            if taken {
+                store::forget_retry(conn, trigger).await?;
+            }
+            Ok(taken.then_some(1))
+        }
+    }
+}
+
 struct Made<'a> {
     id: &'a RunId,
     attempt: i64,
-    again_of: Option<&'a RunId>,
     now: At,
 }
 
 async fn insert(
     conn: &mut Conn,
     ids: &dyn IdSource,
-    start: &Start,
+    due: &Due,
     gathered: &Gathered,
     plan: Option<String>,
     made: Made<'_>,
-    actor: &Actor,
 ) -> Result<(), db::Error> {
+    let (start, wish) = (&due.start, due.wish.as_ref());
     let number = store::next_number(conn, &start.project_id).await?;
     let (outcome, source) = match (&gathered.verdict, plan) {
         (
@@ -191,7 +205,7 @@ async fn insert(
         id: made.id,
         number,
         attempt: made.attempt,
-        again_of: made.again_of,
+        wish,
         start,
         info: &gathered.info,
         settings_version: gathered.settings_version,
@@ -202,13 +216,19 @@ async fn insert(
     };
     store::insert(conn, new, made.now).await?;
     conn.after_commit(told(made.id, &start.trigger_id, number, state));
-    let record = Record::new("run.made", format!("run:{}", made.id), actor)
+    let record = Record::new("run.made", format!("run:{}", made.id), &Actor::System)
         .project(&start.project_id)
         .with("number", number)
         .with("trigger", start.trigger_id.as_str())
         .with("attempt", made.attempt)
         .with("commit", start.commit.as_str())
         .with("state", state);
+    let record = match wish {
+        Some(wish) => record
+            .with("again_of", wish.of.as_str())
+            .with("wished_by", wish.by.as_str()),
+        None => record,
+    };
     audit::append(conn, made.now, ids, record).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::gather::commit_id;
 use super::state::{Cause, Run, RunId, RunState, Trust};
 use crate::clock::At;
 use crate::db::{self, Conn};
+use crate::identity::{Actor, PersonId};
 use crate::source::CommitInfo;
 use contract::digest::{CommitId, Digest};
 use contract::name::Name;
@@ -269,6 +270,26 @@ pub(super) struct Start {
     pub(super) pusher_id: Option<String>,
 }
 
+/// A person's wish to run a run again.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) id: String,
+    /// The run.
+    pub(super) of: RunId,
+    /// Whose it is, as stored.
+    pub(super) by: String,
+}
+
+/// A run that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub(super) start: Start,
+    /// Attempts at making it that failed.
+    pub(super) tries: i64,
+    /// The wish that it comes of; none for a trigger's first run.
+    pub(super) wish: Option<Wish>,
+}
+
 type StartRow = (String, String, String, String, String, Option<String>);
 
 fn start(row: StartRow) -> Result<Start, db::Error> {
@@ -288,14 +309,14 @@ fn start(row: StartRow) -> Result<Start, db::Error> {
     })
 }
 
-/// Triggers that say start, have no run yet and whose time has come, with their failed attempts: the
-/// oldest of each project; each project's first one before any other's second.
+/// Triggers that say start, have no run yet and whose time has come: the oldest of each project; each
+/// project's first one before any other's second.
 pub(super) async fn waiting_triggers(
     conn: &mut Conn,
     now: At,
     of_one_project: i64,
     limit: i64,
-) -> Result<Vec<(Start, i64)>, db::Error> {
+) -> Result<Vec<Due>, db::Error> {
     let rows = crate::fetch_all!(
         conn,
         (String, String, String, String, String, Option<String>, i64),
@@ -315,7 +336,11 @@ pub(super) async fn waiting_triggers(
     let read = |(trigger, project, name, commit, trust, pusher, tries)| {
         // A trigger that cannot be read stays; it must not hold up the others.
         let start = start((trigger, project, name, commit, trust, pusher)).ok()?;
-        Some((start, tries))
+        Some(Due {
+            start,
+            tries,
+            wish: None,
+        })
     };
     Ok(rows.into_iter().filter_map(read).collect())
 }
@@ -351,20 +376,126 @@ pub(super) async fn forget_retry(conn: &mut Conn, trigger_id: &str) -> Result<()
     Ok(())
 }
 
-/// What the runs of a trigger start from.
-pub(super) async fn start_of(
+/// Stores a wish to run a run again; false when one waits already.
+pub(super) async fn wish(
     conn: &mut Conn,
-    trigger_id: &str,
-) -> Result<Option<Start>, db::Error> {
-    let row = crate::fetch_optional!(
+    id: &str,
+    run: &RunId,
+    by: &Actor,
+    now: At,
+) -> Result<bool, db::Error> {
+    let inserted = crate::execute!(
         conn,
-        StartRow,
-        "SELECT t.id, t.project_id, t.ref_name, t.commit_id, t.trust, h.pusher_id
-         FROM trigger t JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
-         WHERE t.id = $1 AND t.commit_id IS NOT NULL",
-        trigger_id
+        "INSERT INTO run_wish (id, run_id, wished_by, wished_by_id, wished_at, tries, next_at)
+         VALUES ($1, $2, $3, $4, $5, 0, $5)
+         ON CONFLICT (run_id) WHERE consumed_at IS NULL DO NOTHING",
+        id,
+        run.as_str(),
+        by.to_string(),
+        by.person().map(PersonId::as_str),
+        now.0
     )?;
-    row.map(start).transpose()
+    Ok(inserted == 1)
+}
+
+#[derive(sqlx::FromRow)]
+struct WishRow {
+    id: String,
+    run_id: String,
+    wished_by: String,
+    tries: i64,
+    trigger_id: String,
+    project_id: String,
+    ref_name: String,
+    commit_id: String,
+    trust: String,
+    pusher_id: Option<String>,
+}
+
+/// Wishes that have no run yet and whose time has come, oldest first.
+pub(super) async fn waiting_wishes(
+    conn: &mut Conn,
+    now: At,
+    limit: i64,
+) -> Result<Vec<Due>, db::Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        WishRow,
+        "SELECT w.id, w.run_id, w.wished_by, w.tries, t.id AS trigger_id, t.project_id, t.ref_name,
+                t.commit_id, t.trust, h.pusher_id
+         FROM run_wish w JOIN run r ON r.id = w.run_id JOIN trigger t ON t.id = r.trigger_id
+              JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
+         WHERE w.consumed_at IS NULL AND w.next_at <= $1 ORDER BY w.wished_at, w.id LIMIT $2",
+        now.0,
+        limit
+    )?;
+    rows.into_iter().map(Due::try_from).collect()
+}
+
+impl TryFrom<WishRow> for Due {
+    type Error = db::Error;
+
+    fn try_from(row: WishRow) -> Result<Self, db::Error> {
+        let WishRow {
+            id,
+            run_id,
+            wished_by,
+            tries,
+            trigger_id,
+            project_id,
+            ref_name,
+            commit_id,
+            trust,
+            pusher_id,
+        } = row;
+        let of = RunId::parse(&run_id).map_err(|_| db::Error::Inconsistent {
+            table: "run_wish",
+            column: "run_id",
+            id: id.clone(),
+        })?;
+        Ok(Self {
+            start: start((
+                trigger_id, project_id, ref_name, commit_id, trust, pusher_id,
+            ))?,
+            tries,
+            wish: Some(Wish {
+                id,
+                of,
+                by: wished_by,
+            }),
+        })
+    }
+}
+
+/// Notes that an attempt at a wish failed, and when the next one comes.
+pub(super) async fn put_off_wish(
+    conn: &mut Conn,
+    id: &str,
+    tries: i64,
+    next: At,
+    problem: &str,
+) -> Result<(), db::Error> {
+    crate::execute!(
+        conn,
+        "UPDATE run_wish SET tries = $2, next_at = $3, problem = $4
+         WHERE id = $1 AND consumed_at IS NULL",
+        id,
+        tries,
+        next.0,
+        problem
+    )?;
+    Ok(())
+}
+
+/// Marks a wish as consumed; false when another pass was faster.
+pub(super) async fn consume_wish(conn: &mut Conn, id: &str, now: At) -> Result<bool, db::Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE run_wish SET consumed_at = $2 WHERE id = $1 AND consumed_at IS NULL",
+        id,
+        now.0
+    )?;
+    Ok(rows == 1)
 }
 
 /// Marks a trigger as consumed; false when another pass was faster.
@@ -432,7 +563,7 @@ pub(super) struct NewRun<'a> {
     pub(super) id: &'a RunId,
     pub(super) number: i64,
     pub(super) attempt: i64,
-    pub(super) again_of: Option<&'a RunId>,
+    pub(super) wish: Option<&'a Wish>,
     pub(super) start: &'a Start,
     pub(super) info: &'a CommitInfo,
     pub(super) settings_version: i64,
@@ -456,15 +587,15 @@ pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<
         "INSERT INTO run (id, project_id, number, trigger_id, attempt, again_of_id, ref_name, commit_id,
              commit_title, commit_time, author_name, author_email, committer_email, pusher_id, trust,
              settings_version, pipeline_path, pipeline_digest, plan, complaints, source_digest,
-             source_bytes, state, cause, cause_detail, created_at, finished_at, warnings)
+             source_bytes, state, cause, cause_detail, created_at, finished_at, warnings, wish_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24, $25, $26, $27, $28)",
+             $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
         new.id.as_str(),
         &new.start.project_id,
         new.number,
         &new.start.trigger_id,
         new.attempt,
-        new.again_of.map(RunId::as_str),
+        new.wish.map(|wish| wish.of.as_str()),
         &new.start.ref_name,
         new.start.commit.as_str(),
         &new.info.title,
@@ -486,7 +617,8 @@ pub(super) async fn insert(conn: &mut Conn, new: NewRun<'_>, now: At) -> Result<
         cause.as_ref().and_then(Cause::detail),
         now.0,
         finished_at,
-        warnings
+        warnings,
+        new.wish.map(|wish| wish.id.as_str())
     )?;
     Ok(())
 }

@@ -306,7 +306,8 @@ crate::store_tests! {
         assert!(why.contains("it could not be prepared") && why.contains("shop.git"), "{why}");
         // The repository is back, and a person runs it again.
         std::fs::rename(&away, &path).unwrap();
-        again(&forge.ground, &forge.hands, &id, &Actor::System).await.unwrap();
+        again(&forge.ground, &id, &Actor::Host { uid: 0 }).await.unwrap();
+        forge.pass().await;
         assert!(matches!(forge.run(2).await, Some((_, RunState::Waiting))));
         // Its branch goes, and garbage is collected: the commit is kept.
         let git = |words: &[&str]| {
@@ -342,14 +343,53 @@ crate::store_tests! {
         forge.triggers("t1", &commit).await;
         forge.pass().await;
         let (first, _) = forge.run(1).await.unwrap();
-        let Again::Made(second) = again(&forge.ground, &forge.hands, &first, &Actor::System).await.unwrap() else {
-            panic!("an invalid run has ended");
-        };
-        let (found, state) = forge.run(2).await.unwrap();
-        assert_eq!(found, second);
+        let host = Actor::Host { uid: 0 };
+        let wishes = || again(&forge.ground, &first, &host);
+        assert_eq!(wishes().await.unwrap(), Again::Asked);
+        assert_eq!(wishes().await.unwrap(), Again::AskedBefore, "it is not made yet");
+        assert!(forge.run(2).await.is_none(), "nobody waits for the repository");
+        forge.pass().await;
+        forge.pass().await;
+        let (_, state) = forge.run(2).await.unwrap();
+        assert!(forge.run(3).await.is_none(), "one run a wish");
+        assert_eq!(forge.column("SELECT wished_by FROM run_wish WHERE consumed_at IS NOT NULL").await, "host(0)");
         assert!(matches!(state, RunState::Invalid { .. }));
         assert_eq!(forge.column("SELECT again_of_id FROM run WHERE number = 2").await, first.as_str());
         assert_eq!(forge.column("SELECT CAST(attempt AS TEXT) FROM run WHERE number = 2").await, "2");
+        assert_eq!(wishes().await.unwrap(), Again::Asked, "as often as somebody likes");
+    }
+
+    fn what_is_not_over_is_not_run_again(db: Db) {
+        let forge = Forge::new(db).await;
+        let commit = forge.commits(&[(".sallyport.yml", PIPELINE), ("Dockerfile", &dockerfile())]);
+        forge.triggers("t1", &commit).await;
+        forge.pass().await;
+        let (waits, _) = forge.run(1).await.unwrap();
+        let host = Actor::Host { uid: 0 };
+        assert_eq!(again(&forge.ground, &waits, &host).await.unwrap(), Again::StillOpen);
+        let nobody = RunId::new(&*forge.ground.ids);
+        assert_eq!(again(&forge.ground, &nobody, &host).await.unwrap(), Again::NoSuchRun);
+    }
+
+    fn a_run_again_whose_repository_is_away_is_tried_and_then_says_why(db: Db) {
+        let forge = Forge::new(db).await;
+        let commit = forge.commits(&[(".sallyport.yml", "version: 1\n")]);
+        forge.triggers("t1", &commit).await;
+        forge.pass().await;
+        let (first, _) = forge.run(1).await.unwrap();
+        // The mirror is lost, and the repository does not answer.
+        std::fs::remove_dir_all(forge.folder.path().join("mirrors")).unwrap();
+        std::fs::rename(forge.folder.path().join("shop.git"), forge.folder.path().join("away")).unwrap();
+        again(&forge.ground, &first, &Actor::Host { uid: 0 }).await.unwrap();
+        for attempt in 1..=ATTEMPTS_MAX {
+            assert!(forge.run(2).await.is_none(), "{attempt}");
+            forge.pass().await;
+            forge.clock.advance(Duration::from_secs(601));
+        }
+        let Some((_, RunState::Refused { cause: Cause::Refused { why }, .. })) = forge.run(2).await else {
+            panic!("not refused");
+        };
+        assert!(why.contains("it could not be prepared"), "{why}");
     }
 
     fn the_same_commit_gives_the_same_archive(db: Db) {

@@ -156,9 +156,14 @@ pub(super) const TABLES: &[Table] = &[
         "source_digest": Same, "source_bytes": Same, "state": Same, "cause": Same,
         "cause_detail": Same, "cancel_at": CLOCK, "cancel_by": Actor, "created_at": CLOCK,
         "started_at": CLOCK, "finished_at": CLOCK, "warnings": Same,
+        "wish_id": Of("run_wish"),
     }),
     table!("run_retry", [], All, {
         "trigger_id": Of("trigger"), "tries": Same, "next_at": CLOCK, "problem": Same,
+    }),
+    table!("run_wish", ["run_id"], All, {
+        "id": Id, "run_id": Of("run"), "wished_by": Actor, "wished_by_id": Of("person"),
+        "wished_at": CLOCK, "tries": Same, "next_at": CLOCK, "problem": Same, "consumed_at": CLOCK,
     }),
     table!("worker", ["name"], All, {
         "id": Id, "name": Same, "public": Same, "certificate_digest": Same, "version": Same,

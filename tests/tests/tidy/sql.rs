@@ -81,6 +81,7 @@ const READS: &[(&str, &str, &str)] = &[
     ),
     ("attestation", "sbom", "the statement's predicate"),
     ("gate", "run", "how the run ended, who pushed"),
+    ("gate", "run_wish", "who ran it again"),
     ("gate", "attestation", "whether provenance is published"),
     ("gate", "signature", "whether the image is signed"),
     (

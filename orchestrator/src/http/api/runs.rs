@@ -178,28 +178,18 @@ pub async fn cancel(
     }
 }
 
-/// The new run.
-#[derive(Serialize)]
-pub struct Made {
-    /// Its number in the project.
-    pub number: i64,
-}
-
-/// Runs the same trigger again, by the settings of now.
+/// Asks for a new run of the same trigger, by the settings of then.
 pub async fn again(
     State(app): State<Arc<App>>,
     caller: ApiCaller,
     Path((project, number)): Path<(String, i64)>,
-) -> Result<(StatusCode, Json<Made>), Problem> {
+) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
     let found = find(&app, &caller, &project, number, Permission::Run).await?;
-    let outcome = run::again(&app.ground, &app.runs, &found.id, &caller.0.actor).await;
+    let outcome = run::again(&app.ground, &found.id, &caller.0.actor).await;
     match outcome.map_err(|error| Problem::internal(&error))? {
-        Again::Made(id) => {
-            app.bells.step.ring();
-            let mut conn = app.ground.db.reader().await.map_err(failed)?;
-            let made = run::by_id(&mut conn, &id).await.map_err(failed)?;
-            let number = made.ok_or_else(Problem::not_found)?.number;
-            Ok((StatusCode::CREATED, Json(Made { number })))
+        Again::Asked | Again::AskedBefore => {
+            app.bells.run.ring();
+            Ok((StatusCode::ACCEPTED, Json(serde_json::json!({}))))
         }
         Again::StillOpen => Err(Problem::new(
             Code::RunOpen,

@@ -64,6 +64,35 @@ crate::store_tests! {
         assert_eq!(house.state(&promotion).await, "applied");
     }
 
+    fn whoever_ran_a_run_again_triggered_it(db: Db) {
+        let house = House::new(&db).await;
+        house.person("rae", &["release-manager"]).await;
+        let rae = house.signed_in("rae").await;
+        let commit = house.commit("mara", "mara");
+        let release = house.release_by(&commit, Some("mara"), Some(rae), GOOD).await;
+        house.passes().await;
+        let promotion = house.requests(&house.signed_in("mara").await, &release).await;
+        assert_eq!(parts(&house, &promotion, "rae").await, [Exclusion::Triggerer]);
+        let answered = house.answers("rae", &promotion, Answer::Approve).await;
+        assert_eq!(answered, AnswerOutcome::MayNot(vec!["triggered the run"]));
+        assert_eq!(wanted(&house, &promotion).await.0, 1);
+        assert_eq!(house.answers("ines", &promotion, Answer::Approve).await, AnswerOutcome::Given);
+        house.passes().await;
+        assert_eq!(house.state(&promotion).await, "applied");
+    }
+
+    fn who_ran_it_again_and_cannot_be_matched_asks_for_one_more(db: Db) {
+        let house = House::new(&db).await;
+        let commit = house.commit("mara", "mara");
+        let host = Actor::Host { uid: 0 };
+        let release = house.release_by(&commit, Some("mara"), Some(host), GOOD).await;
+        house.passes().await;
+        let promotion = house.requests(&house.signed_in("mara").await, &release).await;
+        let (count, why) = wanted(&house, &promotion).await;
+        assert_eq!(count, 2, "{why}");
+        assert!(why.contains("host(0) ran it again and maps to nobody here"), "{why}");
+    }
+
     fn a_part_taken_after_the_yes_takes_it_back(db: Db) {
         let house = House::new(&db).await;
         let two = SETTINGS.replace("count: 1", "count: 2");

@@ -259,6 +259,17 @@ impl House {
         pusher: Option<&str>,
         said: Said,
     ) -> ReleaseId {
+        self.release_by(commit, pusher, None, said).await
+    }
+
+    /// The release of a commit that somebody pushed, and of a run that somebody ran again.
+    pub(super) async fn release_by(
+        &self,
+        commit: &str,
+        pusher: Option<&str>,
+        ran_again_by: Option<Actor>,
+        said: Said,
+    ) -> ReleaseId {
         // Releases have an order in time.
         self.clock.advance(Duration::from_secs(1));
         let repository = self.place("quarantine");
@@ -300,6 +311,7 @@ impl House {
             author: text(author.author()),
             committer: text(author.committer()),
             pusher,
+            ran_again_by,
             repository: repository.to_string(),
             manifest: manifest.into_bytes(),
             base: format!("{}/base/python@{}", registry.name(), Digest::of(b"base")),

@@ -3,6 +3,7 @@
 use super::house::Said;
 use crate::clock::At;
 use crate::db::{Conn, Error};
+use crate::identity::{Actor, PersonId};
 use contract::digest::Digest;
 use evidence::oci;
 use std::time::Duration;
@@ -77,6 +78,7 @@ pub(super) struct Run {
     pub(super) author: String,
     pub(super) committer: String,
     pub(super) pusher: Option<String>,
+    pub(super) ran_again_by: Option<Actor>,
     pub(super) repository: String,
     pub(super) manifest: Vec<u8>,
     pub(super) base: String,
@@ -88,6 +90,9 @@ pub(super) struct Run {
 pub(super) async fn run(conn: &mut Conn, run: &Run) -> Result<(), Error> {
     trigger(conn, run).await?;
     the_run(conn, run).await?;
+    if let Some(by) = &run.ran_again_by {
+        ran_again(conn, run, by).await?;
+    }
     step(conn, run).await?;
     image(conn, run).await?;
     said(conn, run).await
@@ -148,6 +153,25 @@ async fn the_run(conn: &mut Conn, run: &Run) -> Result<(), Error> {
         Digest::of(b"file").to_string(),
         plan,
         run.at.0
+    )?;
+    Ok(())
+}
+
+/// It repeats itself: who wished for that is what counts.
+async fn ran_again(conn: &mut Conn, run: &Run, by: &Actor) -> Result<(), Error> {
+    crate::execute!(
+        conn,
+        "INSERT INTO run_wish (id, run_id, wished_by, wished_by_id, wished_at, tries, next_at,
+             consumed_at)
+         VALUES ($1, $1, $2, $3, 1, 0, 1, 1)",
+        &run.run,
+        by.to_string(),
+        by.person().map(PersonId::as_str)
+    )?;
+    crate::execute!(
+        conn,
+        "UPDATE run SET again_of_id = id, wish_id = id WHERE id = $1",
+        &run.run
     )?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use std::sync::Arc;
 
-/// Runs the same trigger again; to the new run.
+/// Asks for the same trigger's run again; to the list in which the new one appears.
 pub async fn again(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -21,14 +21,11 @@ pub async fn again(
 ) -> Result<Response, PageError> {
     let found = permitted(&app, &signed_in, &name, number, &form).await?;
     let actor = &signed_in.session.caller.actor;
-    let outcome = run::again(&app.ground, &app.runs, &found.id, actor).await;
+    let outcome = run::again(&app.ground, &found.id, actor).await;
     match outcome.map_err(PageError::log)? {
-        Again::Made(id) => {
-            app.bells.step.ring();
-            let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
-            let made = run::by_id(&mut conn, &id).await.map_err(PageError::log)?;
-            let number = made.ok_or(PageError::NotFound)?.number;
-            Ok(Redirect::to(&format!("/projects/{name}/runs/{number}")).into_response())
+        Again::Asked | Again::AskedBefore => {
+            app.bells.run.ring();
+            Ok(Redirect::to(&format!("/projects/{name}/runs")).into_response())
         }
         Again::StillOpen => Err(PageError::Conflict(
             Code::RunOpen,
