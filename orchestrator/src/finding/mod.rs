@@ -29,7 +29,5 @@ pub use answer::StoredVerdicts;
 pub use open::{Known, TestTotals, Unchecked, open_for_release, unchecked_in_run};
 pub use reconcile::pass;
 pub use state::{Finding, Location, PackageAt, Severity};
-pub use store::{
-    Open, ReportRow, first_seen, open_in_run, packages, reports_of_run, verdict as verdict_of,
-};
+pub use store::{Open, ReportRow, open_in_run, packages, reports_of_run, verdict as verdict_of};
 pub use verdict::Verdict;

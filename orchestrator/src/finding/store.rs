@@ -11,7 +11,6 @@ use crate::db::{Conn, Error};
 use crate::id::IdSource;
 use contract::digest::Digest;
 use contract::protocol::Report;
-use std::collections::HashMap;
 
 /// Steps that one pass takes: each brings megabytes of reports.
 const WAITING_MAX: i64 = 8;
@@ -390,14 +389,15 @@ pub(super) struct Stale {
 }
 
 /// Images of releases that were judged by other advisories than `version`, newest first. What is in
-/// no release can enter no environment and is left alone.
+/// no release can enter no environment and is left alone. "Less or more" says what "other" does, and is
+/// found by an index.
 pub(super) async fn stale(conn: &mut Conn, version: &str) -> Result<Vec<Stale>, Error> {
     crate::fetch_all!(
         conn,
         Stale,
         "SELECT b.image_id, i.project_id, i.run_id, b.step_id, s.fence, b.digest
          FROM sbom b JOIN image i ON i.id = b.image_id JOIN step s ON s.id = b.step_id
-         WHERE (b.advisories IS NULL OR b.advisories <> $1)
+         WHERE (b.advisories IS NULL OR b.advisories < $1 OR b.advisories > $1)
            AND EXISTS (SELECT 1 FROM release_image m WHERE m.image_id = b.image_id)
          ORDER BY b.stored_at DESC, b.image_id LIMIT $2",
         version,
@@ -542,17 +542,6 @@ impl TryFrom<FindingRow> for Open {
             finding,
         })
     }
-}
-
-/// When each of a project's findings was seen for the first time in any run, by fingerprint.
-pub async fn first_seen(conn: &mut Conn, project_id: &str) -> Result<HashMap<String, i64>, Error> {
-    let rows = crate::fetch_all!(
-        conn,
-        (String, i64),
-        "SELECT fingerprint, MIN(found_at) FROM finding WHERE project_id = $1 GROUP BY fingerprint",
-        project_id
-    )?;
-    Ok(rows.into_iter().collect())
 }
 
 /// How one report was read, as pages show it.

@@ -138,6 +138,9 @@ async fn make_release(
         .db
         .write("image.release", move |conn| {
             Box::pin(async move {
+                if !store::consume_run(conn, &run_id, at).await? {
+                    return Ok(Progress::Idle);
+                }
                 let images = store::images_of_run(conn, &run_id).await?;
                 let digests = images.iter().map(|i| (i.name.clone(), i.digest)).collect();
                 let release = Release {

@@ -212,7 +212,7 @@ pub async fn observation(conn: &mut Conn, step_id: &str, fence: i64) -> Result<O
     Ok(Observation::Observed(images?))
 }
 
-/// Runs that succeeded, have images, and have no release yet: id and project.
+/// Runs that succeeded and were not looked at for a release yet: id and project.
 pub(super) async fn runs_without_release(
     conn: &mut Conn,
     limit: i64,
@@ -221,12 +221,21 @@ pub(super) async fn runs_without_release(
         conn,
         (String, String),
         "SELECT r.id, r.project_id FROM run r
-         WHERE r.state = 'finished' AND r.cause = 'passed'
-           AND EXISTS (SELECT 1 FROM image i WHERE i.run_id = r.id)
-           AND NOT EXISTS (SELECT 1 FROM release x WHERE x.run_id = r.id)
+         WHERE r.state = 'finished' AND r.cause = 'passed' AND r.released_at IS NULL
          ORDER BY r.finished_at, r.id LIMIT $1",
         limit
     )
+}
+
+/// Marks a good run as looked at; false when another pass was faster.
+pub(super) async fn consume_run(conn: &mut Conn, run_id: &str, at: At) -> Result<bool, Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE run SET released_at = $2 WHERE id = $1 AND released_at IS NULL",
+        run_id,
+        at.0
+    )?;
+    Ok(rows == 1)
 }
 
 pub(super) async fn insert_release(conn: &mut Conn, release: &Release) -> Result<bool, Error> {

@@ -30,13 +30,7 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
         let authorised = authorise(ground, &promotion.id).instrument(span(&promotion));
         progress = progress.or(noted(promotion.id.as_str(), authorised.await));
     }
-    let applying = store::in_states(
-        &mut ground.db.reader().await?,
-        "applying",
-        "applying",
-        ITEMS_MAX,
-    )
-    .await?;
+    let applying = store::applying(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for promotion in applying {
         let applied = apply_or_note(ground, hands, &promotion).instrument(span(&promotion));
         progress = progress.or(applied.await?);

@@ -142,19 +142,12 @@ pub async fn of_project(
     rows.into_iter().map(Promotion::try_from).collect()
 }
 
-/// Promotions of any project in one of two states, oldest first.
-pub(super) async fn in_states(
-    conn: &mut Conn,
-    one: &str,
-    other: &str,
-    limit: i64,
-) -> Result<Vec<Promotion>, Error> {
+/// Promotions of any project that are being applied, oldest first.
+pub(super) async fn applying(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
     let rows = crate::fetch_all!(
         conn,
         Row,
-        select!("WHERE state = $1 OR state = $2 ORDER BY requested_at, id LIMIT $3"),
-        one,
-        other,
+        select!("WHERE state = 'applying' ORDER BY requested_at, id LIMIT $1"),
         limit
     )?;
     rows.into_iter().map(Promotion::try_from).collect()
@@ -162,7 +155,13 @@ pub(super) async fn in_states(
 
 /// Promotions of any project that wait for their gate, oldest first.
 pub async fn waiting_everywhere(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
-    in_states(conn, "requested", "waiting", limit).await
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        select!("WHERE state IN ('requested', 'waiting') ORDER BY requested_at, id LIMIT $1"),
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
 }
 
 /// Promotions of these projects that wait for their gate, oldest first.

@@ -260,7 +260,9 @@ pub async fn open_by_state(conn: &mut Conn) -> Result<Vec<(String, i64)>, Error>
         (String, i64),
         "SELECT state, COUNT(*) FROM step WHERE state = 'ready' GROUP BY state
          UNION ALL
-         SELECT state, COUNT(*) FROM step WHERE state IN ('leased', 'reported') GROUP BY state"
+         SELECT state, COUNT(*) FROM step WHERE state = 'leased' GROUP BY state
+         UNION ALL
+         SELECT state, COUNT(*) FROM step WHERE state = 'reported' GROUP BY state"
     )
 }
 

@@ -156,7 +156,7 @@ pub(super) const TABLES: &[Table] = &[
         "source_digest": Same, "source_bytes": Same, "state": Same, "cause": Same,
         "cause_detail": Same, "cancel_at": CLOCK, "cancel_by": Actor, "created_at": CLOCK,
         "started_at": CLOCK, "finished_at": CLOCK, "warnings": Same,
-        "wish_id": Of("run_wish"),
+        "wish_id": Of("run_wish"), "released_at": CLOCK,
     }),
     table!("run_retry", [], All, {
         "trigger_id": Of("trigger"), "tries": Same, "next_at": CLOCK, "problem": Same,

@@ -20,6 +20,11 @@ const WRITES: &[(&str, &str, &str)] = &[
         "project",
         "takes the next `run_number`, in the transaction that makes the run",
     ),
+    (
+        "image",
+        "run",
+        "a good run is consumed in the transaction that makes its release",
+    ),
 ];
 
 /// As above, for reading: facts of earlier rooms that a stage finds its work by.

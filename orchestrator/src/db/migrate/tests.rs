@@ -1,6 +1,8 @@
 //! Migrations on real databases: both have the same shape, what was there before is there after, and
 //! nothing but forward is possible.
 
+mod plans;
+
 use super::{Migration, PostgresFiles, SqliteFiles, all, apply_postgres, apply_sqlite, missing};
 use crate::db::scratch::Scratch;
 use crate::db::{Db, Error};

@@ -1,0 +1,1 @@
+-- 0008 makes no table: what is there is found by other indexes.
