@@ -191,6 +191,30 @@ pub(super) async fn intend_signature(
     Ok(inserted == 1)
 }
 
+/// Reads whole attestations: the one list of what an [`AttestationRow`] is made of.
+macro_rules! attestations {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, image_id, kind, state, statement, envelope, key_id,
+                    manifest_digest, signed_at, published_at
+             FROM attestation ",
+            $rest
+        )
+    };
+}
+
+/// Reads whole signatures: the one list of what a [`SignatureRow`] is made of.
+macro_rules! signatures {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.image_id, s.repository, s.promotion_id, s.state, s.payload, s.signature,
+                    s.key_id, s.manifest_digest, s.signed_at, s.published_at
+             FROM signature s ",
+            $rest
+        )
+    };
+}
+
 #[derive(sqlx::FromRow)]
 struct AttestationRow {
     id: String,
@@ -356,9 +380,7 @@ pub(super) async fn attestation(
     let row = crate::fetch_optional!(
         conn,
         AttestationRow,
-        "SELECT id, project_id, image_id, kind, state, statement, envelope, key_id, manifest_digest,
-                signed_at, published_at
-         FROM attestation WHERE id = $1",
+        attestations!("WHERE id = $1"),
         id.as_str()
     )?;
     row.map(Attestation::try_from).transpose()
@@ -370,13 +392,12 @@ pub(super) async fn open_signatures(conn: &mut Conn, limit: i64) -> Result<Vec<S
     let rows = crate::fetch_all!(
         conn,
         SignatureRow,
-        "SELECT s.id, s.image_id, s.repository, s.promotion_id, s.state, s.payload, s.signature,
-                s.key_id, s.manifest_digest, s.signed_at, s.published_at
-         FROM signature s
-         WHERE s.promotion_id IS NULL AND s.state <> 'published'
+        signatures!(
+            "WHERE s.promotion_id IS NULL AND s.state <> 'published'
            AND NOT EXISTS (SELECT 1 FROM attestation a
                            WHERE a.image_id = s.image_id AND a.state <> 'published')
-         ORDER BY s.intended_at, s.id LIMIT $1",
+         ORDER BY s.intended_at, s.id LIMIT $1"
+        ),
         limit
     )?;
     rows.into_iter().map(Signature::try_from).collect()
@@ -390,9 +411,7 @@ pub async fn attestations_of_image(
     let rows = crate::fetch_all!(
         conn,
         AttestationRow,
-        "SELECT id, project_id, image_id, kind, state, statement, envelope, key_id, manifest_digest,
-                signed_at, published_at
-         FROM attestation WHERE image_id = $1 ORDER BY kind",
+        attestations!("WHERE image_id = $1 ORDER BY kind"),
         image.as_str()
     )?;
     rows.into_iter().map(Attestation::try_from).collect()
@@ -406,9 +425,7 @@ pub async fn signatures_of_image(
     let rows = crate::fetch_all!(
         conn,
         SignatureRow,
-        "SELECT id, image_id, repository, promotion_id, state, payload, signature, key_id,
-                manifest_digest, signed_at, published_at
-         FROM signature WHERE image_id = $1 ORDER BY repository",
+        signatures!("WHERE image_id = $1 ORDER BY repository"),
         image.as_str()
     )?;
     rows.into_iter().map(Signature::try_from).collect()

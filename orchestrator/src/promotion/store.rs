@@ -1,9 +1,18 @@
 //! All SQL of promotions and of what is in an environment.
 
+mod environment;
+mod apply;
+
+pub(super) use apply::{
+    attestations, give_up, intend_signature, is_given_up, run_number, set_progress,
+};
+pub use environment::{Placed, in_environment, in_environments};
+pub(super) use environment::{displace, holding, is_busy, place, placements};
+
 use super::state::{GiveUp, Promotion, PromotionId, PromotionState};
 use crate::clock::At;
 use crate::db::{Conn, Error};
-use crate::gate::{Holding, Requester};
+use crate::gate::Requester;
 use crate::identity::{Actor, PersonId, Reach};
 use crate::image::ReleaseId;
 use crate::metrics::metrics;
@@ -209,46 +218,6 @@ pub async fn ended_in(
     rows.into_iter().map(Promotion::try_from).collect()
 }
 
-/// What one environment holds.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Placed {
-    /// The environment.
-    pub environment: String,
-    /// The release.
-    pub release_id: String,
-    /// The promotion that brought it.
-    pub promotion_id: String,
-    /// Since when (µs since 1970 UTC).
-    pub since_at: i64,
-}
-
-/// What each environment of a project holds.
-pub async fn in_environments(conn: &mut Conn, project_id: &str) -> Result<Vec<Placed>, Error> {
-    crate::fetch_all!(
-        conn,
-        Placed,
-        "SELECT environment, release_id, promotion_id, since_at FROM environment_release
-         WHERE project_id = $1 ORDER BY environment",
-        project_id
-    )
-}
-
-/// What an environment holds.
-pub async fn in_environment(
-    conn: &mut Conn,
-    project_id: &str,
-    environment: &str,
-) -> Result<Option<Placed>, Error> {
-    crate::fetch_optional!(
-        conn,
-        Placed,
-        "SELECT environment, release_id, promotion_id, since_at FROM environment_release
-         WHERE project_id = $1 AND environment = $2",
-        project_id,
-        environment
-    )
-}
-
 /// What entered an environment, newest first.
 pub async fn environment_history(
     conn: &mut Conn,
@@ -349,62 +318,6 @@ pub(super) async fn tries(
         environment,
         release_id.as_str()
     )
-}
-
-/// Where a release is now.
-pub(super) async fn placements(
-    conn: &mut Conn,
-    project_id: &str,
-    release_id: &ReleaseId,
-) -> Result<Vec<(String, i64)>, Error> {
-    crate::fetch_all!(
-        conn,
-        (String, i64),
-        "SELECT environment, since_at FROM environment_release
-         WHERE project_id = $1 AND release_id = $2",
-        project_id,
-        release_id.as_str()
-    )
-}
-
-/// Whether something is being copied into the environment right now.
-pub(super) async fn is_busy(
-    conn: &mut Conn,
-    project_id: &str,
-    environment: &str,
-) -> Result<bool, Error> {
-    let (count,) = crate::fetch_one!(
-        conn,
-        (i64,),
-        "SELECT COUNT(*) FROM promotion
-         WHERE project_id = $1 AND environment = $2 AND state = 'applying'",
-        project_id,
-        environment
-    )?;
-    Ok(count > 0)
-}
-
-/// What its environment holds: the commit, and the settings by which that was let in.
-pub(super) async fn holding(
-    conn: &mut Conn,
-    project_id: &str,
-    environment: &str,
-) -> Result<Option<Holding>, Error> {
-    let row = crate::fetch_optional!(
-        conn,
-        (String, i64),
-        "SELECT r.commit_id, p.settings_version FROM environment_release e
-         JOIN release l ON l.id = e.release_id
-         JOIN run r ON r.id = l.run_id
-         JOIN promotion p ON p.id = e.promotion_id
-         WHERE e.project_id = $1 AND e.environment = $2",
-        project_id,
-        environment
-    )?;
-    Ok(row.map(|(commit, settings_version)| Holding {
-        commit,
-        settings_version,
-    }))
 }
 
 /// What is counted and logged once an end stands.
@@ -534,83 +447,6 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What of applying was seen last.
-pub(super) async fn set_progress(
-    conn: &mut Conn,
-    id: &PromotionId,
-    progress: &str,
-) -> Result<bool, Error> {
-    let updated = crate::execute!(
-        conn,
-        "UPDATE promotion SET progress = $2
-         WHERE id = $1 AND state = 'applying' AND (progress IS NULL OR progress <> $2)",
-        id.as_str(),
-        progress
-    )?;
-    Ok(updated == 1)
-}
-
-/// Notes that somebody gives up what is being applied; false when it is not, or somebody has before.
-pub(super) async fn give_up(
-    conn: &mut Conn,
-    id: &PromotionId,
-    give_up: &GiveUp,
-) -> Result<bool, Error> {
-    let updated = crate::execute!(
-        conn,
-        "UPDATE promotion SET give_up_at = $2, give_up_by = $3, give_up_reason = $4
-         WHERE id = $1 AND state = 'applying' AND give_up_at IS NULL",
-        id.as_str(),
-        give_up.at,
-        &give_up.by,
-        &give_up.reason
-    )?;
-    Ok(updated == 1)
-}
-
-/// Whether somebody has given it up.
-pub(super) async fn is_given_up(conn: &mut Conn, id: &PromotionId) -> Result<bool, Error> {
-    let row = crate::fetch_optional!(
-        conn,
-        (Option<i64>,),
-        "SELECT give_up_at FROM promotion WHERE id = $1",
-        id.as_str()
-    )?;
-    Ok(row.is_some_and(|(at,)| at.is_some()))
-}
-
-/// No release is known to be whole in the environment.
-pub(super) async fn displace(
-    conn: &mut Conn,
-    project_id: &str,
-    environment: &str,
-) -> Result<(), Error> {
-    crate::execute!(
-        conn,
-        "DELETE FROM environment_release WHERE project_id = $1 AND environment = $2",
-        project_id,
-        environment
-    )?;
-    Ok(())
-}
-
-/// The environment holds this release now.
-pub(super) async fn place(conn: &mut Conn, promotion: &Promotion, at: At) -> Result<(), Error> {
-    crate::execute!(
-        conn,
-        "INSERT INTO environment_release (project_id, environment, release_id, promotion_id, since_at)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (project_id, environment)
-         DO UPDATE SET release_id = $3, promotion_id = $4, since_at = $5",
-        &promotion.project_id,
-        promotion.environment.as_str(),
-        promotion.release_id.as_str(),
-        promotion.id.as_str(),
-        at.0
-    )?;
-    Ok(())
-}
-
 /// Promotions that wait for the same environment with a release that is not newer.
 pub(super) async fn overtaken(
     conn: &mut Conn,
@@ -631,49 +467,4 @@ pub(super) async fn overtaken(
         promotion.id.as_str()
     )?;
     rows.into_iter().map(Promotion::try_from).collect()
-}
-
-/// The intent to sign; one a reference, whoever comes first.
-pub(super) async fn intend_signature(
-    conn: &mut Conn,
-    id: &str,
-    image_id: &str,
-    repository: &str,
-    promotion_id: &PromotionId,
-    payload: &[u8],
-    at: At,
-) -> Result<(), Error> {
-    crate::execute!(
-        conn,
-        "INSERT INTO signature (id, image_id, repository, promotion_id, state, payload, intended_at)
-         VALUES ($1, $2, $3, $4, 'intended', $5, $6)
-         ON CONFLICT (image_id, repository) DO NOTHING",
-        id,
-        image_id,
-        repository,
-        promotion_id.as_str(),
-        payload,
-        at.0
-    )?;
-    Ok(())
-}
-
-/// Envelopes of an image's published attestations, with their predicate type.
-pub(super) async fn attestations(
-    conn: &mut Conn,
-    image_id: &str,
-) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    crate::fetch_all!(
-        conn,
-        (String, Vec<u8>),
-        "SELECT predicate_type, envelope FROM attestation
-         WHERE image_id = $1 AND state = 'published' AND envelope IS NOT NULL ORDER BY kind",
-        image_id
-    )
-}
-
-/// A run's number, for the tag.
-pub(super) async fn run_number(conn: &mut Conn, run_id: &str) -> Result<Option<i64>, Error> {
-    let row = crate::fetch_optional!(conn, (i64,), "SELECT number FROM run WHERE id = $1", run_id)?;
-    Ok(row.map(|(number,)| number))
 }

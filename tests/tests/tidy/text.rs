@@ -68,6 +68,12 @@ impl Source {
         parts
     }
 
+    /// Whether it is a room's `store.rs`, or lies in the folder that one is split into.
+    pub fn is_store(&self) -> bool {
+        let mut parts = self.path.rsplit('/');
+        parts.next() == Some("store.rs") || parts.next() == Some("store")
+    }
+
     /// Whether the file only exists in tests.
     pub fn is_test(&self) -> bool {
         let is_word =
