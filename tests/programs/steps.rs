@@ -1,8 +1,10 @@
 //! What steps of the stories do, well or badly: one static program, compiled by the stories themselves and
-//! put alone into their images. As `gitleaks` it is a scanner that does what the commit asks for.
+//! put alone into their images. As `gitleaks` it is a scanner that does what the commit asks for, as
+//! `hadolint` and `syft` one that does well.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,6 +13,11 @@ const MIB: usize = 1024 * 1024;
 const SIGTERM: i32 = 15;
 /// `SIG_IGN`.
 const IGNORE: usize = 1;
+
+/// What scanners say that find nothing.
+const SARIF: &str = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"NAME"}},"results":[]}]}"#;
+const SBOM: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"waitress","version":"3.0.2","purl":"pkg:pypi/waitress@3.0.2"}]}"#;
+const JUNIT: &str = r#"<testsuite name="shop"><testcase name="sells"/></testsuite>"#;
 
 unsafe extern "C" {
     fn signal(number: i32, handler: usize) -> usize;
@@ -60,7 +67,17 @@ fn main() -> ExitCode {
             fs::write(path, b"kept").unwrap();
             ExitCode::SUCCESS
         }
+        // Answers everybody well.
+        [_, "serve", port] => serve(port.parse().unwrap()),
+        // Tests that pass: of what is at this port, and of nothing else.
+        [_, "ask", port, report] => ask(port.parse().unwrap(), report),
+        [_, "test", lines, report] => {
+            fs::write(report, JUNIT).unwrap();
+            count(lines.parse().unwrap(), 10)
+        }
         ["/usr/bin/gitleaks", ..] => scan(),
+        ["/usr/bin/hadolint", ..] => print(&SARIF.replace("NAME", "hadolint")),
+        ["/usr/bin/syft", ..] => print(SBOM),
         _ => ExitCode::from(2),
     }
 }
@@ -102,14 +119,41 @@ fn fill(path: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn serve(port: u16) -> ExitCode {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    loop {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+}
+
+fn ask(port: u16, report: &str) -> ExitCode {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\n\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    fs::write(report, JUNIT).unwrap();
+    ExitCode::SUCCESS
+}
+
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
 fn scan() -> ExitCode {
-    let commit = fs::read_to_string("/work/src/.sallyport.yml").unwrap();
+    // The layers of an image hold no commit.
+    let commit = fs::read_to_string("/work/src/.sallyport.yml").unwrap_or_default();
     if commit.contains("# scanner: crashes") {
         std::process::abort();
     }
     if commit.contains("# scanner: hangs") {
         sleep(Duration::from_secs(600));
     }
-    println!("<html>not a report</html>");
-    ExitCode::SUCCESS
+    if commit.contains("# scanner: babbles") {
+        return print("<html>not a report</html>");
+    }
+    print(&SARIF.replace("NAME", "gitleaks"))
 }

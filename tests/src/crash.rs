@@ -1,8 +1,9 @@
 //! A server process that ends itself at a kill point and is started again, and the signer beside it.
 
 use crate::script::Tend;
+use crate::worker_process::last_words;
 use anyhow::{Context as _, bail, ensure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,21 +32,28 @@ impl std::fmt::Display for Point {
     }
 }
 
-/// The points that an undisturbed run passed, as the server listed them.
-pub fn points(list: &Path) -> anyhow::Result<Vec<Point>> {
-    let mut points = Vec::new();
-    for line in std::fs::read_to_string(list)?.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
+impl std::str::FromStr for Point {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let words: Vec<&str> = text.split(' ').collect();
         let [name, time, side] = words[..] else {
-            bail!("not a kill point: {line}");
+            bail!("not a kill point: {text}");
         };
-        points.push(Point {
+        Ok(Self {
             name: name.to_owned(),
             time: time.parse()?,
             side: side.to_owned(),
-        });
+        })
     }
-    Ok(points)
+}
+
+/// The points that an undisturbed run passed, as the server listed them.
+pub fn points(list: &Path) -> anyhow::Result<Vec<Point>> {
+    std::fs::read_to_string(list)?
+        .lines()
+        .map(str::parse)
+        .collect()
 }
 
 /// Each operation with how often it was passed, for people.
@@ -66,22 +74,21 @@ pub struct Server {
     binary: PathBuf,
     folder: PathBuf,
     child: Child,
-    /// Whether it ended itself at its point.
-    pub killed: bool,
+    /// Where it has yet to end itself: this process at the first, the next one at the second.
+    left: VecDeque<Point>,
 }
 
 impl Server {
-    /// Starts it; `kill_at` is where it ends itself, `list` where it lists the points that it passes.
+    /// Starts it; `kills` is where it ends itself, each started process at the next of them, counted from
+    /// that process's start; `list` where the first lists the points that it passes.
     pub fn start(
         binary: &Path,
         folder: &Path,
-        kill_at: Option<&Point>,
+        kills: &[Point],
         list: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let mut command = serve(binary, folder)?;
-        if let Some(point) = kill_at {
-            command.env("SALLYPORT_KILL_AT", point.to_string());
-        }
+        let left: VecDeque<Point> = kills.iter().cloned().collect();
+        let mut command = serve(binary, folder, left.front())?;
         if let Some(list) = list {
             command.env("SALLYPORT_KILL_LIST", list);
         }
@@ -90,8 +97,13 @@ impl Server {
             binary: binary.to_owned(),
             folder: folder.to_owned(),
             child,
-            killed: false,
+            left,
         })
+    }
+
+    /// The first point that it has not ended itself at yet.
+    pub fn next_kill(&self) -> Option<&Point> {
+        self.left.front()
     }
 
     /// Waits until it answers. `/readyz` would do as well, but asks its writer: a kill point that hangs
@@ -127,9 +139,7 @@ impl Server {
 
     /// The end of what it said, for whoever has to find out why.
     pub fn said(&self) -> String {
-        let text = std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        last_words(&self.folder.join("server.log"))
     }
 }
 
@@ -139,11 +149,10 @@ impl Tend for Server {
         let Some(status) = self.child.try_wait()? else {
             return Ok(());
         };
-        if status.signal() != Some(9) || self.killed {
+        if status.signal() != Some(9) || self.left.pop_front().is_none() {
             bail!("the server ended: {status}");
         }
-        self.killed = true;
-        self.child = serve(&self.binary, &self.folder)?.spawn()?;
+        self.child = serve(&self.binary, &self.folder, self.left.front())?.spawn()?;
         Ok(())
     }
 }
@@ -156,10 +165,13 @@ impl Drop for Server {
     }
 }
 
-fn serve(binary: &Path, folder: &Path) -> anyhow::Result<Command> {
+fn serve(binary: &Path, folder: &Path, kill_at: Option<&Point>) -> anyhow::Result<Command> {
     let mut command = logged(binary, &folder.join("server.log"))?;
     let config = folder.join("sallyport.toml");
     command.arg("--config").arg(config).arg("serve");
+    if let Some(point) = kill_at {
+        command.env("SALLYPORT_KILL_AT", point.to_string());
+    }
     Ok(command)
 }
 

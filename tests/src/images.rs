@@ -69,9 +69,21 @@ impl Registry {
         Ok(this)
     }
 
+    /// Ends it; what it holds stays.
+    pub fn goes(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> anyhow::Result<nix::unistd::Pid> {
         Ok(nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+
+    /// The folder of what it holds, laid out as every docker-registry does.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Makes an image and pushes it; `<registry>/<name>@<digest>`.

@@ -87,6 +87,18 @@ impl Registry {
         }
     }
 
+    /// Holds what lies in another one's storage, and nothing else.
+    pub fn holds_as(&self, storage: &Path) -> anyhow::Result<()> {
+        self.empty()?;
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(storage)
+            .arg(&self.storage)
+            .status()?;
+        ensure!(copied.success(), "cp: {copied}");
+        Ok(())
+    }
+
     /// What it holds now.
     pub fn holds(&self) -> anyhow::Result<Holdings> {
         Holdings::read(&self.storage)

@@ -56,11 +56,18 @@ impl Running {
         Ok(Self { app, clock, signer })
     }
 
+    /// An enrolment token, as `sallyport worker token` gives it.
+    pub async fn enrolment_token(&self) -> anyhow::Result<String> {
+        let ca = &self.app.fleet.ca;
+        Ok(fleet::mint(&self.app.ground, ca, &Actor::System)
+            .await?
+            .text)
+    }
+
     /// An enrolled worker that has said hello.
     pub async fn worker(&self, house: &House) -> anyhow::Result<ScriptedWorker> {
-        let ca = &self.app.fleet.ca;
-        let token = fleet::mint(&self.app.ground, ca, &Actor::System).await?;
-        let worker = worker::enrol(&house.ports.entrance(), &token.text, "demo-1").await?;
+        let token = self.enrolment_token().await?;
+        let worker = worker::enrol(&house.ports.entrance(), &token, "demo-1").await?;
         let said = worker.hello(2).await;
         said.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
         Ok(worker)

@@ -67,6 +67,20 @@ impl Push {
             .await?;
         Ok(response.status().is_success())
     }
+
+    /// Sends it until there is an answer.
+    pub async fn until_taken(&self, server: &mut impl Tend) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            server.tend()?;
+            match self.send().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => bail!("the delivery was refused"),
+                Err(_) => ensure!(Instant::now() < until, "the delivery was not taken in time"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
 
 /// Where the story stands.
@@ -114,7 +128,20 @@ impl Standing {
         self.run.as_ref().is_some_and(|(state, _)| over(state))
     }
 
-    fn is_in(&self, environment: &str) -> bool {
+    /// Fails when the run or a promotion has ended in another way than well.
+    pub fn goes_well(&self) -> anyhow::Result<()> {
+        if let Some((state, cause)) = self.run.as_ref().filter(|_| self.run_is_over()) {
+            ensure!(cause.as_deref() == Some("passed"), "{state}: {cause:?}");
+        }
+        for (environment, state, _) in &self.promotions {
+            let ended = matches!(state.as_str(), "failed" | "void" | "superseded");
+            ensure!(!ended, "{environment}: {state}");
+        }
+        Ok(())
+    }
+
+    /// Whether an environment holds the release.
+    pub fn is_in(&self, environment: &str) -> bool {
         matches!(self.promotion(environment), Some(("applied", _)))
     }
 }
@@ -125,9 +152,37 @@ pub struct Story {
     pub push: Push,
     /// The worker.
     pub script: Script,
+    people: People,
+}
+
+/// Who requests and who approves.
+pub struct People {
     developer: Person,
     manager: Person,
     entrance: String,
+}
+
+impl People {
+    /// Nobody is signed in at this entrance.
+    pub fn new(entrance: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            developer: Person::new(DEVELOPER, entrance)?,
+            manager: Person::new(MANAGER, entrance)?,
+            entrance: entrance.to_owned(),
+        })
+    }
+
+    /// Does what is theirs, as things stand.
+    pub async fn act(&mut self, standing: &Standing) -> anyhow::Result<Act> {
+        match standing.promotion("prod") {
+            None if standing.is_in("staging") => self.developer.requests("prod").await,
+            Some(("requested" | "waiting", id)) if !standing.answered => {
+                let reason = "Looked at staging; prices are right.";
+                self.manager.approves(id, reason).await
+            }
+            None | Some(_) => Ok(Act::NotOffered),
+        }
+    }
 }
 
 impl Story {
@@ -153,16 +208,13 @@ impl Story {
         Ok(Self {
             push: Push::of(format!("{url}/hooks/{}", house.hook), &commit)?,
             script,
-            developer: Person::new(DEVELOPER, &url)?,
-            manager: Person::new(MANAGER, &url)?,
-            entrance: url,
+            people: People::new(&url)?,
         })
     }
 
     /// Everybody as they were: nobody is signed in, nothing is held.
     pub fn again(&mut self) -> anyhow::Result<()> {
-        self.developer = Person::new(DEVELOPER, &self.entrance)?;
-        self.manager = Person::new(MANAGER, &self.entrance)?;
+        self.people = People::new(&self.people.entrance)?;
         Ok(())
     }
 
@@ -186,54 +238,26 @@ impl Story {
 
     /// Tells the push as our own hook does: until there is an answer.
     pub async fn pushes(&self, server: &mut impl Tend) -> anyhow::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            server.tend()?;
-            match self.push.send().await {
-                Ok(true) => return Ok(()),
-                Ok(false) => bail!("the delivery was refused"),
-                Err(_) => ensure!(Instant::now() < until, "the delivery was not taken in time"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        self.push.until_taken(server).await
     }
 
     /// Does what is next; false when that is waiting.
     async fn next(&mut self, server: &mut impl Tend, standing: &Standing) -> anyhow::Result<bool> {
-        match &standing.run {
-            Some((state, cause)) if standing.run_is_over() => {
-                ensure!(cause.as_deref() == Some("passed"), "{state}: {cause:?}");
-            }
-            Some(_) | None => {
-                self.script.turn(server, CLAIM_MS).await?;
-                return Ok(true);
-            }
+        if !standing.run_is_over() {
+            self.script.turn(server, CLAIM_MS).await?;
+            return Ok(true);
         }
-        for (environment, state, _) in &standing.promotions {
-            let ended = matches!(state.as_str(), "failed" | "void" | "superseded");
-            ensure!(!ended, "{environment}: {state}");
-        }
-        Ok(self.request_or_approve(standing).await? == Act::Done)
+        standing.goes_well()?;
+        Ok(self.people.act(standing).await? == Act::Done)
     }
 
     /// Looks where things stand and lets the people do what is theirs; false when that is nothing.
     pub async fn people_act(&mut self, look: &mut Look) -> anyhow::Result<bool> {
         let standing = Standing::read(look).await?;
-        let acted = self.request_or_approve(&standing).await? == Act::Done;
+        let acted = self.people.act(&standing).await? == Act::Done;
         if !acted {
             tokio::time::sleep(LOOK).await;
         }
         Ok(acted)
-    }
-
-    async fn request_or_approve(&mut self, standing: &Standing) -> anyhow::Result<Act> {
-        match standing.promotion("prod") {
-            None if standing.is_in("staging") => self.developer.requests("prod").await,
-            Some(("requested" | "waiting", id)) if !standing.answered => {
-                let reason = "Looked at staging; prices are right.";
-                self.manager.approves(id, reason).await
-            }
-            None | Some(_) => Ok(Act::NotOffered),
-        }
     }
 }

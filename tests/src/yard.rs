@@ -3,43 +3,23 @@
 
 use crate::images::Registry;
 use crate::orchestrator::Orchestrator;
+use crate::place::Place;
 use crate::story::Push;
+use crate::worker_process::{WorkerProcess, last_words};
 use anyhow::{Context as _, bail, ensure};
-use bollard::Docker;
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// No story waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Where the stories find what `cargo ci` built and started.
-pub struct Place {
-    engine: PathBuf,
-    binaries: PathBuf,
-    /// The address at which the engine reaches a registry; nobody listens there yet.
-    pub registry: String,
-}
-
-impl Place {
-    /// From the environment.
-    pub fn find() -> anyhow::Result<Self> {
-        let of = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-        Ok(Self {
-            engine: of("SALLYPORT_TEST_ENGINE")?.into(),
-            binaries: of("SALLYPORT_TEST_BINARIES")?.into(),
-            registry: of("SALLYPORT_TEST_REGISTRY")?,
-        })
-    }
-}
+/// Steps at once.
+const SLOTS: u32 = 4;
 
 /// One step as the database has it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -60,14 +40,12 @@ pub struct StepRow {
 
 /// The processes, with a folder of their own.
 pub struct Yard {
-    folder: tempfile::TempDir,
     binaries: PathBuf,
-    engine: PathBuf,
-    docker: Docker,
-    worker_name: String,
+    /// The worker.
+    pub worker: WorkerProcess,
     server: Option<Child>,
-    worker: Option<Child>,
     pushes: Vec<Push>,
+    folder: tempfile::TempDir,
 }
 
 impl Yard {
@@ -85,47 +63,21 @@ impl Yard {
             .iter()
             .map(|pipeline| orchestrator.commit(pipeline))
             .collect::<anyhow::Result<_>>()?;
-        let docker = Docker::connect_with_unix(
-            &place.engine.display().to_string(),
-            60,
-            bollard::API_DEFAULT_VERSION,
-        )?;
-        let docker = docker.negotiate_version().await?;
+        let folder = tempfile::tempdir()?;
+        let worker = WorkerProcess::new(place, folder.path(), worker_name).await?;
+        worker.configure(&orchestrator.entrance(), SLOTS)?;
+        worker.enrol(&orchestrator.enrolment_token().await?).await?;
         let mut this = Self {
-            folder: tempfile::tempdir()?,
             binaries: place.binaries.clone(),
-            engine: place.engine.clone(),
-            docker,
-            worker_name: worker_name.to_owned(),
+            worker,
             server: None,
-            worker: None,
             pushes,
+            folder,
         };
-        this.configure(&orchestrator.entrance())?;
-        let token = orchestrator.enrolment_token().await?;
-        std::fs::write(this.folder.path().join("token"), token)?;
-        let mut enrol = this.worker_command("enrol");
-        let status = tokio::task::spawn_blocking(move || enrol.status());
-        ensure!(status.await??.success(), "the worker is not enrolled");
         this.move_in(orchestrator, &registry.address, tools).await?;
         this.start_server()?;
-        this.start_worker()?;
+        this.worker.start()?;
         Ok(this)
-    }
-
-    /// The worker's own file.
-    fn configure(&self, entrance: &str) -> anyhow::Result<()> {
-        let text = format!(
-            "[worker]\nname = \"{}\"\ndata-dir = \"{}/worker\"\nslots = 4\n\
-             [orchestrator]\nurl = \"{entrance}\"\n[engine]\nsocket = \"{}\"\n",
-            self.worker_name,
-            self.folder.path().display(),
-            self.engine.display()
-        );
-        Ok(std::fs::write(
-            self.folder.path().join("worker.toml"),
-            text,
-        )?)
     }
 
     /// Takes over what the orchestrator of the other stories made, and gives it a registry that exists
@@ -150,7 +102,8 @@ impl Yard {
         );
         orchestrator.stop().await;
         let entrance = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        self.configure(&format!("https://{entrance}"))?;
+        self.worker
+            .configure(&format!("https://{entrance}"), SLOTS)?;
         let path = self.folder.path().join("sallyport.toml");
         let text = std::fs::read_to_string(&path)?
             .replace(&from, &to)
@@ -194,14 +147,15 @@ impl Yard {
             .arg("--config")
             .arg(self.folder.path().join("sallyport.toml"))
             .arg("serve");
-        self.server = Some(self.started(command, "server.log")?);
-        Ok(())
-    }
-
-    /// Starts the worker.
-    pub fn start_worker(&mut self) -> anyhow::Result<()> {
-        let command = self.worker_command("run");
-        self.worker = Some(self.started(command, "worker.log")?);
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("server.log"))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.server = Some(command.spawn().context("start the server")?);
         Ok(())
     }
 
@@ -210,24 +164,10 @@ impl Yard {
         ended(self.server.take())
     }
 
-    /// Ends the worker as SIGKILL does.
-    pub fn kill_worker(&mut self) -> anyhow::Result<()> {
-        ended(self.worker.take())
-    }
-
     /// Stops the server's process, or lets it go on.
     pub fn server(&self, signal: Signal) -> anyhow::Result<()> {
         let server = self.server.as_ref().context("a server")?;
         Ok(kill(Pid::from_raw(i32::try_from(server.id())?), signal)?)
-    }
-
-    /// Asks the worker to stop and waits until it has.
-    pub async fn stop_worker(&mut self) -> anyhow::Result<()> {
-        let mut worker = self.worker.take().context("a worker")?;
-        kill(Pid::from_raw(i32::try_from(worker.id())?), Signal::SIGTERM)?;
-        let status = tokio::task::spawn_blocking(move || worker.wait()).await??;
-        ensure!(status.success(), "{status}: {}", self.words("worker.log"));
-        Ok(())
     }
 
     /// Waits until a run has ended; its cause.
@@ -289,17 +229,7 @@ impl Yard {
 
     /// The log of a step's last lease, and what was not kept of it.
     pub async fn log(&self, step: &StepRow) -> anyhow::Result<(Vec<u8>, i64)> {
-        let folder = self.folder.path().join("data/logs").join(&step.id);
-        let folder = folder.join(step.fence.to_string());
-        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-            .with_context(|| format!("read {}", folder.display()))?
-            .map(|entry| Ok(entry?.path()))
-            .collect::<anyhow::Result<_>>()?;
-        files.sort();
-        let mut log = Vec::new();
-        for file in files {
-            log.extend(std::fs::read(file)?);
-        }
+        let log = kept_log(&self.folder.path().join("data"), &step.id, step.fence)?;
         let dropped: Option<(i64,)> = sqlx::query_as(
             "SELECT log_dropped_bytes FROM report WHERE step_id = $1 AND fence = $2",
         )
@@ -308,47 +238,6 @@ impl Yard {
         .fetch_optional(&mut self.database_reader().await?)
         .await?;
         Ok((log, dropped.map_or(0, |(bytes,)| bytes)))
-    }
-
-    /// How many containers this worker's steps have: all, and those that run. Their pods' first ones do not
-    /// count, nor those of pods that were made ahead.
-    pub async fn step_containers(&self) -> anyhow::Result<(usize, usize)> {
-        let mut of_steps = self.own();
-        of_steps
-            .entry("label".to_owned())
-            .or_default()
-            .push("dev.sallyport.step".to_owned());
-        let found = self.containers(&of_steps).await?;
-        let running = found
-            .iter()
-            .filter(|container| container.state == Some(ContainerSummaryStateEnum::RUNNING));
-        Ok((found.len(), running.count()))
-    }
-
-    async fn containers(
-        &self,
-        filters: &HashMap<String, Vec<String>>,
-    ) -> anyhow::Result<Vec<ContainerSummary>> {
-        let options = ListContainersOptionsBuilder::default()
-            .all(true)
-            .filters(filters)
-            .build();
-        Ok(self.docker.list_containers(Some(options)).await?)
-    }
-
-    /// Fails when anything of this worker is left in the engine.
-    pub async fn nothing_is_left(&self) -> anyhow::Result<()> {
-        let containers = self.containers(&self.own()).await?.len();
-        let options = ListVolumesOptionsBuilder::default()
-            .filters(&self.own())
-            .build();
-        let volumes = self.docker.list_volumes(Some(options)).await?;
-        let volumes = volumes.volumes.unwrap_or_default().len();
-        ensure!(
-            (containers, volumes) == (0, 0),
-            "{containers} containers and {volumes} volumes are left"
-        );
-        Ok(())
     }
 
     /// Looks again and again until there is an answer.
@@ -365,17 +254,12 @@ impl Yard {
             if Instant::now() > until {
                 bail!(
                     "{what}: not in time\n{}\n{}",
-                    self.words("server.log"),
-                    self.words("worker.log")
+                    last_words(&self.folder.path().join("server.log")),
+                    self.worker.words()
                 );
             }
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    fn own(&self) -> HashMap<String, Vec<String>> {
-        let label = format!("dev.sallyport.worker={}", self.worker_name);
-        HashMap::from([("label".to_owned(), vec![label])])
     }
 
     fn database(&self) -> PathBuf {
@@ -386,45 +270,26 @@ impl Yard {
         let options = SqliteConnectOptions::new().filename(self.database());
         Ok(options.read_only(true).connect().await?)
     }
+}
 
-    fn worker_command(&self, verb: &str) -> Command {
-        let mut command = Command::new(self.binaries.join("sallyport-worker"));
-        command
-            .arg(verb)
-            .arg("--config")
-            .arg(self.folder.path().join("worker.toml"));
-        if verb == "enrol" {
-            command
-                .arg("--token-file")
-                .arg(self.folder.path().join("token"));
-        }
-        command
+/// A log as it lies in an orchestrator's data folder.
+pub fn kept_log(data_dir: &Path, step_id: &str, fence: i64) -> anyhow::Result<Vec<u8>> {
+    let folder = data_dir.join("logs").join(step_id).join(fence.to_string());
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .with_context(|| format!("read {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<anyhow::Result<_>>()?;
+    files.sort();
+    let mut log = Vec::new();
+    for file in files {
+        log.extend(std::fs::read(file)?);
     }
-
-    fn started(&self, mut command: Command, log: &str) -> anyhow::Result<Child> {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join(log))?;
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        command.spawn().context("start a process")
-    }
-
-    /// The last that a process said.
-    fn words(&self, log: &str) -> String {
-        let text = std::fs::read_to_string(self.folder.path().join(log)).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
-    }
+    Ok(log)
 }
 
 impl Drop for Yard {
     fn drop(&mut self) {
         // A story that failed in the middle leaves no process behind.
-        drop(ended(self.worker.take()));
         drop(ended(self.server.take()));
     }
 }

@@ -315,7 +315,8 @@ impl Lane {
         let database = self.house.database.copy().await?;
         let server = folder.join("server");
         copy_server(&self.house.server(), &server, &database)?;
-        let mut process = Server::start(&self.binary, &server, kill_at, list)?;
+        let kills = kill_at.map_or(&[][..], std::slice::from_ref);
+        let mut process = Server::start(&self.binary, &server, kills, list)?;
         let mut look = database.look(&server).await?;
         let played = async {
             self.story.play(&mut process, &mut look).await?;
@@ -341,7 +342,7 @@ impl Lane {
     /// The point may lie after the story's end, or hang on how often the worker asks.
     async fn until_killed(&mut self, process: &mut Server) -> anyhow::Result<()> {
         let until = Instant::now() + LATE;
-        while !process.killed {
+        while process.next_kill().is_some() {
             ensure!(Instant::now() < until, "the point was not reached");
             self.story.script.turn(process, 100).await?;
             process.tend()?;

@@ -3,7 +3,8 @@
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 use tests::images::{Registry, Wish};
-use tests::yard::{Place, Yard};
+use tests::place::Place;
+use tests::yard::Yard;
 
 /// How long the orchestrator lies dead.
 const AWAY: Duration = Duration::from_secs(20);
@@ -56,8 +57,8 @@ async fn a_step_goes_on_while_the_orchestrator_lies_dead() {
     let lines: Vec<&str> = log.lines().filter(|l| l.starts_with("line ")).collect();
     let wanted: Vec<String> = (0..2600).map(|line| format!("line {line}")).collect();
     assert_eq!(lines, wanted, "every line, once");
-    yard.stop_worker().await.unwrap();
-    yard.nothing_is_left().await.unwrap();
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,28 +110,28 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
     })
     .await
     .unwrap();
-    yard.kill_worker().unwrap();
+    yard.worker.kill().unwrap();
     kill(registry.pid().unwrap(), Signal::SIGCONT).unwrap();
-    yard.start_worker().unwrap();
+    yard.worker.start().unwrap();
 
     step_runs(&yard, "running").await;
-    yard.kill_worker().unwrap();
-    yard.start_worker().unwrap();
+    yard.worker.kill().unwrap();
+    yard.worker.start().unwrap();
 
     // An orchestrator that does not answer holds what comes after the work.
     step_runs(&yard, "uploading").await;
     yard.server(Signal::SIGSTOP).unwrap();
     until_containers(&yard, (1, 0)).await;
-    yard.kill_worker().unwrap();
+    yard.worker.kill().unwrap();
     yard.server(Signal::SIGCONT).unwrap();
-    yard.start_worker().unwrap();
+    yard.worker.start().unwrap();
 
     step_runs(&yard, "reporting").await;
     yard.server(Signal::SIGSTOP).unwrap();
     until_containers(&yard, (0, 0)).await;
-    yard.kill_worker().unwrap();
+    yard.worker.kill().unwrap();
     yard.server(Signal::SIGCONT).unwrap();
-    yard.start_worker().unwrap();
+    yard.worker.start().unwrap();
 
     assert_eq!(yard.ended(1).await.unwrap(), "passed ");
     for step in ["pulling", "running", "uploading", "reporting"] {
@@ -141,15 +142,15 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
             "{step}"
         );
     }
-    yard.stop_worker().await.unwrap();
-    yard.nothing_is_left().await.unwrap();
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
 }
 
 /// Waits until the step's own container runs.
 async fn step_runs(yard: &Yard, step: &str) {
     yard.until("the step runs", async || {
         let leased = yard.step(1, step).await?.state == "leased";
-        Ok((leased && yard.step_containers().await? == (1, 1)).then_some(()))
+        Ok((leased && yard.worker.step_containers().await? == (1, 1)).then_some(()))
     })
     .await
     .unwrap();
@@ -157,7 +158,7 @@ async fn step_runs(yard: &Yard, step: &str) {
 
 async fn until_containers(yard: &Yard, wanted: (usize, usize)) {
     yard.until("its containers end", async || {
-        Ok((yard.step_containers().await? == wanted).then_some(()))
+        Ok((yard.worker.step_containers().await? == wanted).then_some(()))
     })
     .await
     .unwrap();
@@ -254,8 +255,8 @@ async fn steps_that_misbehave_end_with_their_own_fault_and_leave_nothing() {
         "{dropped}"
     );
     assert!(text("floods").contains("MB more were printed and are not kept\n"));
-    yard.stop_worker().await.unwrap();
-    yard.nothing_is_left().await.unwrap();
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,6 +290,6 @@ async fn a_scanner_that_crashes_hangs_or_prints_garbage_is_never_a_clean_bill() 
     assert_eq!(ends[..2], [crashed, "deadline 4 s"]);
     let babbled = "failed gitleaks: its report is not JSON";
     assert!(ends[2].starts_with(babbled), "{ends:?}");
-    yard.stop_worker().await.unwrap();
-    yard.nothing_is_left().await.unwrap();
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
 }

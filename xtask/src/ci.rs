@@ -8,14 +8,14 @@ use crate::{demo, needs, pictures, program, venv};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Where tests find the PostgreSQL that this command started.
 const POSTGRES_VARIABLE: &str = "SALLYPORT_TEST_POSTGRES";
 
-/// Where the crash sweep finds the server with kill points.
+/// Where stories find the server with kill points.
 const KILL_VARIABLE: &str = "SALLYPORT_KILL_BINARY";
 
 /// Every how manyth kill point the crash sweep takes on PostgreSQL.
@@ -28,6 +28,8 @@ const REGISTRY_VARIABLE: &str = "SALLYPORT_TEST_REGISTRY";
 const REGISTRY: &str = "127.0.0.1:5999";
 /// Where stories of the real worker find its programs.
 const BINARIES_VARIABLE: &str = "SALLYPORT_TEST_BINARIES";
+/// The stories of the real worker.
+const STORIES: [&str; 2] = ["real_worker", "real_story"];
 /// dockerd with its containerd, on a slow disk.
 const ENGINE_START: Duration = Duration::from_secs(60);
 
@@ -95,8 +97,16 @@ pub(crate) fn run(options: &Options, sweep: Sweep) -> Result<()> {
         let mut verified = built.command("evidence", "independent")?;
         program::shown(verified.arg("--ignored").env(PYTHON_VARIABLE, python))
     })?;
-    stages.run_if(is_root, NEEDS_ROOT, "sandbox", || sandbox(&built))?;
-    stages.run("crash sweep", || crash_sweep(&built, &postgres, sweep))?;
+    let mut kills = None;
+    stages.run("kill points", || {
+        kills = Some(with_kill_points()?);
+        Ok(())
+    })?;
+    let kills = kills.context("the stage before gives the server with kill points")?;
+    stages.run_if(is_root, NEEDS_ROOT, "sandbox", || sandbox(&built, &kills))?;
+    stages.run("crash sweep", || {
+        crash_sweep(&built, &kills, &postgres, sweep)
+    })?;
     drop(postgres);
     stages.run_if(
         is_root,
@@ -148,8 +158,8 @@ fn tests(postgres: &Postgres) -> Result<()> {
 }
 
 /// The sandbox's rules, each held and each taken away, a canary beside the builder, and stories of the
-/// real worker, in the worker's own engine.
-fn sandbox(built: &Tests) -> Result<()> {
+/// real worker, in the worker's own engine; in one of them the orchestrator is killed in each stage.
+fn sandbox(built: &Tests, kills: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (file, socket, log) = (
         folder.path().join("engine.toml"),
@@ -170,15 +180,20 @@ fn sandbox(built: &Tests) -> Result<()> {
         .spawn()
         .context("start the worker's engine")?;
     let tested = until_it_answers(&socket).and_then(|()| {
-        let mut worker = built.command("worker", "worker")?;
-        let mut stories = built.command("tests", "real_worker")?;
-        // One after the other: they share the one address at which the engine reaches a registry.
-        for tests in [&mut worker, stories.arg("--test-threads=1")] {
+        let mut tests = vec![built.command("worker", "worker")?];
+        for stories in STORIES {
+            let mut stories = built.command("tests", stories)?;
+            // One after the other: they share the one address at which the engine reaches a registry.
+            stories.arg("--test-threads=1");
+            tests.push(stories);
+        }
+        for tests in &mut tests {
             tests
                 .arg("--ignored")
                 .env(ENGINE_VARIABLE, &socket)
                 .env(REGISTRY_VARIABLE, REGISTRY)
-                .env(BINARIES_VARIABLE, target().join("debug"));
+                .env(BINARIES_VARIABLE, target().join("debug"))
+                .env(KILL_VARIABLE, kills);
             program::shown(tests)?;
         }
         Ok(())
@@ -208,7 +223,7 @@ fn host_engine() -> Vec<String> {
         .collect()
 }
 
-fn until_it_answers(socket: &std::path::Path) -> Result<()> {
+fn until_it_answers(socket: &Path) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < ENGINE_START {
         if std::os::unix::net::UnixStream::connect(socket).is_ok() {
@@ -219,10 +234,10 @@ fn until_it_answers(socket: &std::path::Path) -> Result<()> {
     anyhow::bail!("the worker's engine did not start")
 }
 
-/// The orchestrator ends itself at each point of the way and is started again, on both databases. The
-/// server with kill points is built in the same folder, where only the orchestrator is compiled once more (a folder of its
-/// own would compile every dependency again), and copied away, because the next build replaces it.
-fn crash_sweep(built: &Tests, postgres: &Postgres, sweep: Sweep) -> Result<()> {
+/// A server that ends itself where it is told, for tests alone. It is built in the same folder, where
+/// only the orchestrator is compiled once more (a folder of its own would compile every dependency
+/// again), and copied away, because the next build replaces it.
+fn with_kill_points() -> Result<PathBuf> {
     let build = [
         "build",
         "--quiet",
@@ -239,6 +254,11 @@ fn crash_sweep(built: &Tests, postgres: &Postgres, sweep: Sweep) -> Result<()> {
     );
     std::fs::copy(&from, &kept).with_context(|| format!("copy {}", from.display()))?;
     programs("dev").context("put the server without kill points back")?;
+    Ok(kept)
+}
+
+/// The orchestrator ends itself at each point of the way and is started again, on both databases.
+fn crash_sweep(built: &Tests, kills: &Path, postgres: &Postgres, sweep: Sweep) -> Result<()> {
     let every = match sweep {
         Sweep::Part => "5",
         Sweep::Whole => "1",
@@ -249,7 +269,7 @@ fn crash_sweep(built: &Tests, postgres: &Postgres, sweep: Sweep) -> Result<()> {
     stories.env(POSTGRES_VARIABLE, postgres.url());
     program::shown(
         stories
-            .env(KILL_VARIABLE, kept)
+            .env(KILL_VARIABLE, kills)
             .env(SWEEP_EVERY_VARIABLE, every),
     )
 }

@@ -70,6 +70,11 @@ fn every_key_of_a_configuration_is_in_the_page() {
             "worker/src/engine_host/config.rs",
             &[("Config", "engine-host")][..],
         ),
+        (
+            "### engine.toml",
+            "worker/src/config.rs",
+            &[("Log", "log")][..],
+        ),
     ];
     let mut wrong = Vec::new();
     for (heading, file, sections) in files {
