@@ -23,7 +23,7 @@ const IMAGES_MAX: usize = 50;
 pub(super) struct Reader<'k> {
     pub(super) known: &'k [String],
     pub(super) stages: Vec<Stage>,
-    pub(super) images: Vec<ImageRef>,
+    pub(super) images: Vec<Spanned<ImageRef>>,
     /// ARGs before the first FROM.
     arguments: Variables,
     /// ENVs of each stage, with those of the stages below it.
@@ -60,9 +60,12 @@ pub fn check(file: &str, bytes: &[u8], known: &[String]) -> Result<Dockerfile, V
     };
     reader.file(&mut complaints);
     if complaints.is_empty() {
+        let named = reader.images.iter().map(|image| image.span).collect();
+        let images = reader.images.into_iter().map(|image| image.value);
         Ok(Dockerfile {
-            images: reader.images,
+            images: images.collect(),
             stages: reader.stages,
+            named,
         })
     } else {
         Err(complaints.finish())

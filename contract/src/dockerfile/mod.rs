@@ -19,4 +19,5 @@ mod tests;
 
 pub use check::{DOCKERFILE_BYTES_MAX, check};
 pub use missing::missing;
+pub use rules::onbuild_base;
 pub use state::{Base, Dockerfile, Stage};

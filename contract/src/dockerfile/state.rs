@@ -1,5 +1,6 @@
 //! What is known of a Dockerfile that was accepted.
 
+use crate::complaint::Span;
 use crate::image::ImageRef;
 
 /// A Dockerfile without complaints.
@@ -10,6 +11,8 @@ pub struct Dockerfile {
     pub images: Vec<ImageRef>,
     /// Its stages.
     pub stages: Vec<Stage>,
+    /// Where each of the images is named first.
+    pub(super) named: Vec<Span>,
 }
 
 /// One `FROM` and what follows.

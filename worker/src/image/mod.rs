@@ -11,7 +11,7 @@ mod context;
 mod fetch;
 mod make;
 
-pub use bases::bases;
+pub use bases::{bases, brings_onbuild};
 pub use context::{ContextError, Prepared, prepare};
 pub use fetch::{FetchError, Layer, LayerKind, Layout, fetch};
 pub use make::{Build, BuildError, build, forget, name, push};

@@ -46,19 +46,18 @@ pub(super) async fn build(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome,
         &prepared.dockerfile,
         &wish.known_registries,
     );
-    let bases = match bases {
-        Ok(bases) => bases,
+    let read = match bases {
+        Ok(read) => read,
         Err(complaints) => return Ok(refuse(bench, complaints)),
     };
-    for base in &bases {
+    for base in &read.images {
         bench.log.line(&format!("base {base}"));
         bench.pull(base).await?;
-        if !bench.engine.image_start(base).await?.on_build.is_empty() {
-            let complaint = format!(
-                "{}: the base {base} has ONBUILD instructions, which nobody reviews here",
-                wish.dockerfile
-            );
-            return Ok(refuse(bench, vec![complaint]));
+        let on_build = bench.engine.image_start(base).await?.on_build;
+        if let Some(first) = on_build.first() {
+            let (path, text) = (&wish.dockerfile, &prepared.dockerfile);
+            let complaints = image::brings_onbuild(path, text, &read, base, first);
+            return Ok(refuse(bench, complaints));
         }
     }
     let tag = format!("{}-{}", bench.job.step_id, bench.job.fence);

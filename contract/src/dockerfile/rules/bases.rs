@@ -24,8 +24,8 @@ pub(in crate::dockerfile) fn resolve(
     }
     match outside(reader, name, complaints) {
         Some(image) => {
-            if !reader.images.contains(&image) {
-                reader.images.push(image.clone());
+            if !reader.images.iter().any(|named| named.value == image) {
+                reader.images.push(Spanned::new(image.clone(), name.span));
             }
             Base::Image(image)
         }

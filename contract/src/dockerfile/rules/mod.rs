@@ -17,6 +17,7 @@ pub(super) use flags::{INSTRUCTIONS, flag_is_known};
 pub(super) use frontend::frontend_is_ours;
 pub(super) use heredoc::heredoc;
 pub(super) use onbuild::no_onbuild;
+pub use onbuild::onbuild_base;
 pub(super) use run_rights::run_rights;
 
 #[cfg(test)]
