@@ -1,13 +1,24 @@
-//! Reading a configuration file of one of our programs: TOML, the environment over it, flags over both.
-//! All that is wrong is said at once, each with the place that is to blame.
+//! A configuration file of one of our programs: TOML, the environment over it, flags over both. All that
+//! is wrong is said at once, each with the place that is to blame. Whoever has the file reads it.
 
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+/// Far larger than any configuration; a file is read whole.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// More complaints than that are one: another file.
 const PROBLEMS_MAX: usize = 50;
+
+/// This process's variables, as they are given to [`read`]: one that is not UTF-8 is not one of ours, and
+/// no reason to end.
+pub fn variables(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (String, String)> {
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
 
 /// Where a configuration is, and what the command line sets over it.
 #[derive(Debug, Clone)]
@@ -92,30 +103,37 @@ impl Origins {
     }
 }
 
-/// Reads a file: unknown keys are refused, `<prefix>__SECTION__KEY` of the environment stands over it,
-/// `--set section.key=value` over both. Also says where each value came from, for what is checked later.
+/// What stands over a file.
+pub struct Over<'o, E> {
+    /// `<prefix>__SECTION__KEY` of the environment is one of ours.
+    pub prefix: &'o str,
+    /// The environment.
+    pub environment: E,
+    /// Sections and keys that may hold a secret: the process list shows every argument to everybody.
+    pub never_flags: &'o [(&'o str, &'o str)],
+}
+
+/// Reads a file's text: unknown keys are refused, the environment stands over it, `--set
+/// section.key=value` over both. Also says where each value came from, for what is checked later.
 pub fn read<T: DeserializeOwned>(
     place: &Place,
-    prefix: &str,
-    environment: impl Iterator<Item = (String, String)>,
+    text: &str,
+    over: Over<'_, impl Iterator<Item = (String, String)>>,
 ) -> Result<(T, Origins), ConfigError> {
     let path = &place.path;
-    let one = |problem: String| ConfigError(vec![problem]);
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| one(format!("cannot read {}: {error}", path.display())))?;
-    let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
-        one(format!(
+    let mut table: toml::Table = toml::from_str(text).map_err(|error| {
+        ConfigError(vec![format!(
             "{}: {}",
             path.display(),
             error.to_string().trim_end()
-        ))
+        )])
     })?;
     let mut origins = Origins {
         path: path.clone(),
-        text,
+        text: text.to_owned(),
         over: BTreeMap::new(),
     };
-    let mut problems = over_it(&mut table, &mut origins, prefix, environment, &place.set);
+    let mut problems = lay_over(&mut table, &mut origins, over, &place.set);
     let mut removed = Vec::new();
     let value = loop {
         let (error, section, key) = match attempt::<T>(&table) {
@@ -148,13 +166,17 @@ pub fn read<T: DeserializeOwned>(
 }
 
 /// Puts environment and flags over the file; what of them cannot be used.
-fn over_it(
+fn lay_over(
     table: &mut toml::Table,
     origins: &mut Origins,
-    prefix: &str,
-    environment: impl Iterator<Item = (String, String)>,
+    over_it: Over<'_, impl Iterator<Item = (String, String)>>,
     flags: &[String],
 ) -> Vec<String> {
+    let Over {
+        prefix,
+        environment,
+        never_flags,
+    } = over_it;
     let lead = format!("{prefix}__");
     let mut problems = Vec::new();
     let mut over = |section: &str, key: &str, value: &str, origin: Origin| {
@@ -187,9 +209,10 @@ fn over_it(
             .split_once('=')
             .and_then(|(path, value)| Some((path.split_once('.')?, value)));
         match named {
-            // The process list shows every argument to everybody.
-            Some((("database", "url"), _)) => {
-                wrong.push("--set database.url: may hold a password; use `url-file`".to_owned());
+            Some(((section, key), _)) if never_flags.contains(&(section, key)) => {
+                wrong.push(format!(
+                    "--set {section}.{key}: may hold a password, and everybody sees it here; use `{key}-file`"
+                ));
             }
             Some(((section, key), value)) => {
                 over(
@@ -260,9 +283,11 @@ fn fill_in<T: DeserializeOwned>(
     let Some(inner) = table.get_mut(section).and_then(toml::Value::as_table_mut) else {
         return false;
     };
-    // An address is a text and a path, too.
+    // An address is a text and a path, too; some texts have to be a name or a URL.
     let fillers = [
         toml::Value::String("127.0.0.1:1".to_owned()),
+        toml::Value::String("a".to_owned()),
+        toml::Value::String("https://localhost".to_owned()),
         toml::Value::Integer(1),
         toml::Value::Boolean(false),
         toml::Value::Array(Vec::new()),

@@ -1,8 +1,10 @@
-//! What orchestrator and worker agree on: the pipeline language and the worker protocol.
+//! What orchestrator and worker agree on: the pipeline language, the worker protocol, and what a
+//! configuration file looks like.
 //!
 //! *Never*: I/O, async, a clock, randomness. Everything here is a value or a decision over values.
 
 pub mod complaint;
+pub mod configuration;
 pub mod digest;
 pub mod dockerfile;
 pub mod image;

@@ -1,13 +1,13 @@
 //! `sallyport.toml`: one file for the server; environment `SALLYPORT__SECTION__KEY` over it, `--set` over
 //! both (DECISIONS 12). Secrets are never in it: it names files, commands or variables.
 
-mod read;
-
-pub use read::{ConfigError, Fault, Origins, Place, read};
+pub use contract::configuration::{ConfigError, Fault, Origins, Place};
 
 use crate::network::Network;
+use contract::configuration::{self, CONFIG_BYTES_MAX, Over};
 use contract::image::ImageRef;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -287,10 +287,35 @@ impl MasterKey {
     }
 }
 
-/// This process's environment. A variable that is not UTF-8 is not one of ours, and no reason to end.
+/// This process's environment.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    configuration::variables(std::env::vars_os())
+}
+
+/// What may not stand in an argument.
+const NEVER_FLAGS: &[(&str, &str)] = &[("database", "url")];
+
+/// Reads a configuration of this program, with these variables over the file.
+pub fn read<T: DeserializeOwned>(
+    place: &Place,
+    prefix: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<(T, Origins), ConfigError> {
+    let shown = place.path.display();
+    let one = |problem: String| ConfigError(vec![problem]);
+    let cannot = |error: std::io::Error| one(format!("cannot read {shown}: {error}"));
+    if std::fs::metadata(&place.path).map_err(cannot)?.len() > CONFIG_BYTES_MAX {
+        return Err(one(format!(
+            "{shown} is larger than {CONFIG_BYTES_MAX} bytes"
+        )));
+    }
+    let text = std::fs::read_to_string(&place.path).map_err(cannot)?;
+    let over = Over {
+        prefix,
+        environment,
+        never_flags: NEVER_FLAGS,
+    };
+    configuration::read(place, &text, over)
 }
 
 /// Whether `host[:port]` is this host, whatever a name server says.

@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Keys};
 use crate::clock::SystemClock;
-use crate::config::{self, Config, LogFormat};
+use crate::config::{Config, LogFormat};
 use crate::control_plane::{ControlPlane, Said};
 use crate::engine::Engine;
 use crate::engine_host;
@@ -11,7 +11,8 @@ use crate::lifecycle::Stopping;
 use crate::sandbox::{self, Spares};
 use crate::spool;
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use contract::configuration::{ConfigError, Place};
 use contract::protocol::{Enrol, Isolation};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,47 +31,84 @@ struct Line {
 enum Command {
     /// Trade a single-use token for this worker's certificate.
     Enrol {
-        /// The worker's configuration.
-        #[arg(long, default_value = "worker.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: WorkerFile,
         /// A file with the token.
         #[arg(long)]
         token_file: PathBuf,
     },
     /// Say what is wrong with the configuration and what it names, without starting.
     CheckConfig {
-        /// The worker's configuration.
-        #[arg(long, default_value = "worker.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: WorkerFile,
     },
     /// Lease steps and work on them until asked to stop.
     Run {
-        /// The worker's configuration.
-        #[arg(long, default_value = "worker.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: WorkerFile,
     },
     /// Root's part: run the worker's own container engine in namespaces of its own.
     Engine {
-        /// The engine's configuration.
-        #[arg(long, default_value = "engine.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: EngineFile,
     },
     /// The engine's inside; started by `engine` only.
     #[command(hide = true)]
     EngineInside {
-        /// The engine's configuration.
-        #[arg(long)]
-        config: PathBuf,
+        #[command(flatten)]
+        file: EngineFile,
         /// The network namespace that this must not be.
         #[arg(long)]
         outer_network: PathBuf,
     },
     /// Try every rule of the sandbox from inside a container.
     Selftest {
-        /// The worker's configuration.
-        #[arg(long, default_value = "worker.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: WorkerFile,
     },
+}
+
+#[derive(Args)]
+struct WorkerFile {
+    /// The worker's configuration.
+    #[arg(long, default_value = "worker.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    over: Over,
+}
+
+#[derive(Args)]
+struct EngineFile {
+    /// The engine's configuration.
+    #[arg(long, default_value = "engine.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    over: Over,
+}
+
+#[derive(Args)]
+struct Over {
+    /// Overrides one key of the configuration: section.key=value.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl From<WorkerFile> for Place {
+    fn from(file: WorkerFile) -> Self {
+        Self {
+            path: file.config,
+            set: file.over.set,
+        }
+    }
+}
+
+impl From<EngineFile> for Place {
+    fn from(file: EngineFile) -> Self {
+        Self {
+            path: file.config,
+            set: file.over.set,
+        }
+    }
 }
 
 /// Runs the program.
@@ -93,32 +131,39 @@ pub fn main() -> ExitCode {
 }
 
 fn run(line: Line) -> anyhow::Result<ExitCode> {
-    if let Command::EngineInside {
-        config,
-        outer_network,
-    } = &line.command
-    {
-        engine_host::run_inside(&engine_host::Config::load(config)?, outer_network)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let command = match line.command {
+        // It has no use for the runtime: its threads would be in the way.
+        Command::EngineInside {
+            file,
+            outer_network,
+        } => {
+            let file = engine_host::File::load(&file.into())?;
+            log_to_stderr(file.log.format);
+            engine_host::run_inside(&file.engine_host, &outer_network)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        command => command,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("start the runtime")?;
     runtime.block_on(async {
-        match line.command {
-            Command::Enrol { config, token_file } => {
-                enrol(&config::load(&config)?, &token_file).await
+        match command {
+            Command::Enrol { file, token_file } => {
+                enrol(&Config::load(&file.into())?, &token_file).await
             }
-            Command::CheckConfig { config } => Ok(check_config(&config)),
-            Command::Run { config } => work(config::load(&config)?).await,
-            Command::Selftest { config } => selftest(&config::load(&config)?).await,
-            Command::Engine { config } => {
-                log_to_stderr(LogFormat::Human);
-                engine_host::run(&engine_host::Config::load(&config)?, &config).await?;
+            Command::CheckConfig { file } => Ok(check_config(&file.into())),
+            Command::Run { file } => work(Config::load(&file.into())?).await,
+            Command::Selftest { file } => selftest(&Config::load(&file.into())?).await,
+            Command::Engine { file } => {
+                let place = file.into();
+                let file = engine_host::File::load(&place)?;
+                log_to_stderr(file.log.format);
+                engine_host::run(&file.engine_host, &place).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            // Decided above: it has no use for the runtime.
+            // Decided above.
             Command::EngineInside { .. } => Ok(ExitCode::from(2)),
         }
     })
@@ -163,19 +208,16 @@ async fn enrol(config: &Config, token_file: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// All that is wrong, a line each.
-fn check_config(path: &Path) -> ExitCode {
-    let problems = match config::load(path) {
-        Ok(config) => config.faults(),
-        Err(error) => {
-            let error = anyhow::Error::new(error);
-            vec![format!("{error:#}")]
-        }
+fn check_config(place: &Place) -> ExitCode {
+    let problems = match Config::load_whole(place) {
+        Ok((config, origins)) => origins.blame(&config.faults()),
+        Err(ConfigError(problems)) => problems,
     };
     for problem in &problems {
         complain(&format!("error: {problem}"));
     }
     if problems.is_empty() {
-        say(&format!("{} is good", path.display()));
+        say(&format!("{} is good", place.path.display()));
     }
     ExitCode::from(u8::from(!problems.is_empty()))
 }

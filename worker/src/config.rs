@@ -1,19 +1,20 @@
 //! `worker.toml`: what the operator says about this worker.
 //!
-//! The environment (`SALLYPORT__SECTION__KEY`) stands over the file. An unknown key or a bad value
-//! is an error that says where it stands and what is allowed.
+//! The environment (`SALLYPORT__SECTION__KEY`) stands over the file, `--set section.key=value` over both.
+//! An unknown key or a bad value is an error that says where it stands and what is allowed.
 
+use contract::configuration::{self, CONFIG_BYTES_MAX, ConfigError, Fault, Origins, Over, Place};
 use contract::name::Name;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// More steps at once than one engine can run well.
 pub const SLOTS_MAX: u32 = 64;
-/// A configuration file is read whole; a real one has a few hundred bytes.
-pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
-const ENVIRONMENT_PREFIX: &str = "SALLYPORT__";
+/// Before the variables that stand over `worker.toml`.
+const ENVIRONMENT_PREFIX: &str = "SALLYPORT";
 
 /// The whole of `worker.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,40 +52,57 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// Reads and checks `worker.toml`.
+    pub fn load(place: &Place) -> Result<Self, ConfigError> {
+        Self::load_whole(place).map(|(config, _)| config)
+    }
+
+    /// As [`Config::load`], with where each value came from.
+    pub fn load_whole(place: &Place) -> Result<(Self, Origins), ConfigError> {
+        read(place, ENVIRONMENT_PREFIX)
+    }
+
     /// Everything that is wrong with what it names, looked at without starting anything.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+    pub fn faults(&self) -> Vec<Fault> {
         let data_dir = &self.worker.data_dir;
-        faults.extend(private_folder("[worker] data-dir", data_dir).err());
+        let fault = |section, key, problem| Fault {
+            section,
+            key,
+            problem,
+        };
+        let mut faults = Vec::new();
+        if let Err(problem) = private_folder(data_dir) {
+            faults.push(fault("worker", "data-dir", problem));
+        }
         if data_dir.is_dir() && !self.worker.identity_dir().is_dir() {
             let shown = data_dir.display();
-            faults.push(format!(
-                "[worker] data-dir: no identity in {shown}: run `sallyport-worker enrol` first"
-            ));
+            let problem = format!("no identity in {shown}: run `sallyport-worker enrol` first");
+            faults.push(fault("worker", "data-dir", problem));
         }
         let socket = &self.engine.socket;
         let shown = socket.display();
-        match std::fs::metadata(socket) {
-            Ok(found) if found.file_type().is_socket() => {}
-            Ok(_) => faults.push(format!("[engine] socket: {shown} is not a socket")),
-            Err(error) => faults.push(format!(
-                "[engine] socket: {shown}: {error}; does `sallyport-worker engine` run?"
+        let problem = match std::fs::metadata(socket) {
+            Ok(found) if found.file_type().is_socket() => None,
+            Ok(_) => Some(format!("{shown} is not a socket")),
+            Err(error) => Some(format!(
+                "{shown}: {error}; does `sallyport-worker engine` run?"
             )),
-        }
+        };
+        faults.extend(problem.map(|problem| fault("engine", "socket", problem)));
         faults
     }
 }
 
 /// A folder of our own that nobody else can look into.
-fn private_folder(key: &str, path: &Path) -> Result<(), String> {
+fn private_folder(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    let found = std::fs::metadata(path).map_err(|error| format!("{key}: {shown}: {error}"))?;
+    let found = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
     let mode = found.mode() & 0o777;
     if !found.is_dir() {
-        Err(format!("{key}: {shown} is not a folder"))
+        Err(format!("{shown} is not a folder"))
     } else if mode & 0o077 != 0 {
         Err(format!(
-            "{key}: mode {mode:03o} lets others in; run `chmod 700 {shown}`"
+            "mode {mode:03o} lets others in; run `chmod 700 {shown}`"
         ))
     } else {
         Ok(())
@@ -202,117 +220,26 @@ impl TryFrom<String> for EntranceUrl {
     }
 }
 
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("could not read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Far larger than any configuration.
-    #[error("{} is larger than {CONFIG_BYTES_MAX} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file does not say what is wanted; the text names line and column.
-    #[error("{}: {text}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with its line.
-        text: String,
-    },
-    /// A variable of the environment does not say what is wanted.
-    #[error("environment ({names}) over {}: {text}", path.display())]
-    Environment {
-        /// The variables that were laid over the file.
-        names: String,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        text: String,
-    },
-}
-
-/// Reads the file and lays the environment over it.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let read = |source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
+/// Reads a configuration of this program, with this process's environment over the file.
+pub(crate) fn read<T: DeserializeOwned>(
+    place: &Place,
+    prefix: &str,
+) -> Result<(T, Origins), ConfigError> {
+    let shown = place.path.display();
+    let one = |problem: String| ConfigError(vec![problem]);
+    let cannot = |error: std::io::Error| one(format!("cannot read {shown}: {error}"));
+    if std::fs::metadata(&place.path).map_err(cannot)?.len() > CONFIG_BYTES_MAX {
+        return Err(one(format!(
+            "{shown} is larger than {CONFIG_BYTES_MAX} bytes"
+        )));
+    }
+    let text = std::fs::read_to_string(&place.path).map_err(cannot)?;
+    let over = Over {
+        prefix,
+        environment: configuration::variables(std::env::vars_os()),
+        never_flags: &[],
     };
-    if std::fs::metadata(path).map_err(read)?.len() > CONFIG_BYTES_MAX {
-        return Err(ConfigError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    let text = std::fs::read_to_string(path).map_err(read)?;
-    let variables: Vec<(String, String)> = std::env::vars()
-        .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
-        .collect();
-    parse(path, &text, &variables)
-}
-
-/// Parses the text of `worker.toml` with these variables over it.
-pub fn parse(
-    path: &Path,
-    text: &str,
-    variables: &[(String, String)],
-) -> Result<Config, ConfigError> {
-    let file_error = |error: toml::de::Error| ConfigError::File {
-        path: path.to_owned(),
-        text: error.to_string(),
-    };
-    if variables.is_empty() {
-        return toml::from_str(text).map_err(file_error);
-    }
-    let mut table: toml::Table = toml::from_str(text).map_err(file_error)?;
-    for (name, value) in variables {
-        lay_over(&mut table, name, value);
-    }
-    table.try_into().map_err(|error: toml::de::Error| {
-        let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
-        ConfigError::Environment {
-            names: names.join(", "),
-            path: path.to_owned(),
-            text: error.to_string(),
-        }
-    })
-}
-
-/// `SALLYPORT__WORKER__SLOTS=2`: a number or a boolean where it reads as one, else a text.
-fn lay_over(table: &mut toml::Table, name: &str, value: &str) {
-    let keys: Vec<String> = name[ENVIRONMENT_PREFIX.len()..]
-        .split("__")
-        .map(|key| key.to_ascii_lowercase().replace('_', "-"))
-        .collect();
-    let Some((last, sections)) = keys.split_last() else {
-        return;
-    };
-    let mut at = table;
-    for section in sections {
-        let entry = at
-            .entry(section.clone())
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        if !entry.is_table() {
-            return;
-        }
-        let toml::Value::Table(inner) = entry else {
-            return;
-        };
-        at = inner;
-    }
-    let parsed = value
-        .parse::<i64>()
-        .map(toml::Value::Integer)
-        .or_else(|_| value.parse::<bool>().map(toml::Value::Boolean))
-        .unwrap_or_else(|_| toml::Value::String(value.to_owned()));
-    at.insert(last.clone(), parsed);
+    configuration::read(place, &text, over)
 }
 
 #[cfg(test)]
@@ -331,23 +258,36 @@ url = "https://127.0.0.1:7443"
 socket = "/run/sallyport/docker.sock"
 "#;
 
-    fn complaint(text: &str) -> String {
-        parse(Path::new("worker.toml"), text, &[])
-            .unwrap_err()
-            .to_string()
+    fn parsed(text: &str, variables: &[(&str, &str)], set: &[&str]) -> Result<Config, String> {
+        let place = Place {
+            path: "worker.toml".into(),
+            set: set.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let over = Over {
+            prefix: ENVIRONMENT_PREFIX,
+            environment: variables.iter().map(own),
+            never_flags: &[],
+        };
+        let read: Result<(Config, Origins), _> = configuration::read(&place, text, over);
+        read.map(|(config, _)| config)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_plain_file_has_defaults_and_the_environment_stands_over_it() {
-        let config = parse(Path::new("worker.toml"), GOOD, &[]).unwrap();
+    fn flags_stand_over_the_environment_over_a_file_with_defaults() {
+        let config = parsed(GOOD, &[], &[]).unwrap();
         assert_eq!(config.worker.slots.get(), 1);
         assert_eq!(
             config.orchestrator.url.join("/worker/v1/hello").as_str(),
             "https://127.0.0.1:7443/worker/v1/hello"
         );
-        let over = [("SALLYPORT__WORKER__SLOTS".to_owned(), "3".to_owned())];
-        let config = parse(Path::new("worker.toml"), GOOD, &over).unwrap();
+        let variables = [("SALLYPORT__WORKER__SLOTS", "3"), ("OTHER", "x")];
+        let config = parsed(GOOD, &variables, &[]).unwrap();
         assert_eq!(config.worker.slots.get(), 3);
+        let config = parsed(GOOD, &variables, &["worker.slots=4", "log.format=json"]).unwrap();
+        assert_eq!(config.worker.slots.get(), 4);
+        assert_eq!(config.log.format, LogFormat::Json);
     }
 
     #[test]
@@ -358,44 +298,73 @@ socket = "/run/sallyport/docker.sock"
             folder.path().join("data"),
             folder.path().join("docker.sock"),
         );
+        let file = folder.path().join("worker.toml");
         let text = GOOD
             .replace("/var/lib/sallyport-worker", &data.display().to_string())
             .replace("/run/sallyport/docker.sock", &socket.display().to_string());
-        let config = parse(Path::new("worker.toml"), &text, &[]).unwrap();
-        let said = config.faults().join("\n");
+        std::fs::write(&file, text).unwrap();
+        let said = || {
+            let (config, origins) = Config::load_whole(&Place::file(&file)).unwrap();
+            origins.blame(&config.faults()).join("\n")
+        };
         assert!(
-            said.contains("[worker] data-dir: ") && said.contains("[engine] socket: "),
-            "{said}"
+            said().contains(", line 4: [worker] data-dir: "),
+            "{}",
+            said()
+        );
+        assert!(
+            said().contains(", line 10: [engine] socket: "),
+            "{}",
+            said()
         );
         std::fs::create_dir(&data).unwrap();
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&data, open).unwrap();
         std::fs::write(&socket, "").unwrap();
-        let said = config.faults().join("\n");
-        assert!(said.contains("mode 755 lets others in"), "{said}");
+        assert!(said().contains("mode 755 lets others in"), "{}", said());
         assert!(
-            said.contains("run `sallyport-worker enrol` first"),
-            "{said}"
+            said().contains("run `sallyport-worker enrol` first"),
+            "{}",
+            said()
         );
-        assert!(said.contains("is not a socket"), "{said}");
+        assert!(said().contains("is not a socket"), "{}", said());
         std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
-        std::fs::create_dir(config.worker.identity_dir()).unwrap();
+        std::fs::create_dir(data.join("identity")).unwrap();
         std::fs::remove_file(&socket).unwrap();
         let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert_eq!(config.faults(), Vec::<String>::new());
+        assert_eq!(said(), "");
     }
 
     #[test]
-    fn a_mistake_is_named_with_its_line_and_what_is_allowed() {
-        let unknown = complaint(&GOOD.replace("data-dir", "datadir"));
-        assert!(unknown.contains("line 4"), "{unknown}");
-        assert!(unknown.contains("data-dir"), "{unknown}");
-        let plain = complaint(&GOOD.replace("https:", "http:"));
+    fn every_mistake_is_named_at_once_with_its_place_and_what_is_allowed() {
+        let text = GOOD
+            .replace("data-dir", "datadir")
+            .replace("https:", "http:");
+        let variables = [("SALLYPORT__WORKER__SLOTS", "0")];
+        let said = parsed(&text, &variables, &["engine.sockets=/x"]).unwrap_err();
+        let line = |part: &str| {
+            let found = said.lines().find(|line| line.contains(part));
+            found.unwrap_or_else(|| panic!("{part}: {said}")).to_owned()
+        };
+        let unknown = line("[worker] datadir");
         assert!(
-            plain.contains("line 7") && plain.contains("https only"),
-            "{plain}"
+            unknown.starts_with("worker.toml, line 4: [worker] datadir: unknown field"),
+            "{said}"
         );
-        let slots = complaint(&GOOD.replace("[orch", "slots = 0\n[orch"));
-        assert!(slots.contains("wanted 1 to 64"), "{slots}");
+        assert!(unknown.contains("`data-dir`"), "{said}");
+        let plain = line("https only");
+        assert!(
+            plain.starts_with("worker.toml, line 7: [orchestrator] url: "),
+            "{said}"
+        );
+        let slots = line("wanted 1 to 64");
+        assert!(
+            slots.starts_with("environment SALLYPORT__WORKER__SLOTS: "),
+            "{said}"
+        );
+        assert!(
+            line("--set engine.sockets").contains("unknown field"),
+            "{said}"
+        );
     }
 }

@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// Until an answer begins; uploads of a work area count as well.
@@ -22,6 +23,7 @@ pub struct Engine {
     name: String,
     pods_socket: PathBuf,
     pods_named: Arc<AtomicU64>,
+    registry_timeout: Duration,
     tasks: TaskTracker,
 }
 
@@ -42,6 +44,7 @@ impl Engine {
             name: name.to_owned(),
             pods_socket: config.socket.with_file_name(PODS_SOCKET),
             pods_named: Arc::default(),
+            registry_timeout: Duration::from_secs(config.registry_timeout_secs),
             tasks: TaskTracker::new(),
         })
     }
@@ -53,6 +56,11 @@ impl Engine {
 
     pub(super) fn next_pod(&self) -> u64 {
         self.pods_named.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How long a registry may say nothing.
+    pub fn registry_timeout(&self) -> Duration {
+        self.registry_timeout
     }
 
     pub(super) fn pods_socket(&self) -> &Path {

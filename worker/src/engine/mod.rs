@@ -18,5 +18,4 @@ pub use client::Engine;
 pub use config::Config;
 pub use pods::{PODS_SOCKET, PodName};
 pub use pull::ImageStart;
-pub(crate) use pull::next_word;
 pub use state::{EngineError, OWN_LABEL, POD_LABEL, POD_PROGRAM, STEP_LABEL};

@@ -7,24 +7,6 @@ use bollard::query_parameters::CreateImageOptionsBuilder;
 use contract::image::ImageRef;
 use futures::{Stream, StreamExt as _};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// While it pulls or pushes the engine tells of its progress; after so long without a word the registry
-/// does not answer it.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
-
-/// The next thing that the engine says of its progress, which it does before long.
-pub(crate) async fn next_word<T>(
-    said: &mut (impl Stream<Item = T> + Unpin),
-    what: &'static str,
-) -> Result<Option<T>, EngineError> {
-    tokio::time::timeout(SILENCE_MAX, said.next())
-        .await
-        .map_err(|_| EngineError::Silent {
-            what,
-            secs: SILENCE_MAX.as_secs(),
-        })
-}
 
 /// How an image says that it wants to be started: an input, never trusted.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +26,22 @@ pub struct ImageStart {
 }
 
 impl Engine {
+    /// The next thing that the engine says of a pull or a push. Silence is the registry's, which does not
+    /// answer it.
+    pub(crate) async fn next_word<T>(
+        &self,
+        said: &mut (impl Stream<Item = T> + Unpin),
+        what: &'static str,
+    ) -> Result<Option<T>, EngineError> {
+        let patience = self.registry_timeout();
+        tokio::time::timeout(patience, said.next())
+            .await
+            .map_err(|_| EngineError::Silent {
+                what,
+                secs: patience.as_secs(),
+            })
+    }
+
     /// Whether the engine holds this image.
     pub async fn has(&self, image: &ImageRef) -> bool {
         self.docker()
@@ -71,7 +69,7 @@ impl Engine {
             None,
             Some(credentials)
         ));
-        while let Some(info) = next_word(&mut said, "pull an image").await? {
+        while let Some(info) = self.next_word(&mut said, "pull an image").await? {
             info.map_err(failed)?;
         }
         // The engine checked the digest; that it is there is checked here.

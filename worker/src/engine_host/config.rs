@@ -1,5 +1,7 @@
-//! `[engine-host]` of worker.toml.
+//! `engine.toml`: what the operator says about the engine of this host.
 
+use crate::config::{self, Log};
+use contract::configuration::{ConfigError, Place};
 use serde::Deserialize;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
@@ -93,24 +95,20 @@ impl Config {
     }
 }
 
-/// `engine.toml`: this process's own file.
+/// The whole of `engine.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    engine_host: Config,
+pub struct File {
+    /// The engine.
+    pub engine_host: Config,
+    /// How the log of its process looks.
+    #[serde(default)]
+    pub log: Log,
 }
 
-impl Config {
-    /// Reads `engine.toml`.
-    pub fn load(path: &std::path::Path) -> Result<Self, super::EngineHostError> {
-        let text = std::fs::read_to_string(path).map_err(super::file_error("read", path))?;
-        let file: Result<File, toml::de::Error> = toml::from_str(&text);
-        file.map(|file| file.engine_host).map_err(|error| {
-            super::EngineHostError::Refused(format!(
-                "{}: {}",
-                path.display(),
-                error.to_string().trim_end()
-            ))
-        })
+impl File {
+    /// Reads `engine.toml`, `SALLYPORT_ENGINE__SECTION__KEY` over it and `--set` over both.
+    pub fn load(place: &Place) -> Result<Self, ConfigError> {
+        config::read(place, "SALLYPORT_ENGINE").map(|(file, _)| file)
     }
 }

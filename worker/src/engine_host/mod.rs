@@ -5,7 +5,7 @@
 //! namespaces ends, however it ends, the kernel ends everything in them: no container, mount or
 //! interface of ours is left on the host.
 //!
-//! *Comes in*: `[engine-host]` of worker.toml. *Goes out*: a Unix socket that speaks the engine's API,
+//! *Comes in*: `engine.toml`. *Goes out*: a Unix socket that speaks the engine's API,
 //! and one beside it by which the agent gets a cgroup for each pod.
 //! *Owns*: its data and run folders, its cgroup.
 //! *Never*: the host's engine or its networks; a route to the host.
@@ -21,7 +21,7 @@ mod relay;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, RegistryAddress};
+pub use config::{Config, File, RegistryAddress};
 pub use inside::run as run_inside;
 pub use outside::run;
 

@@ -1,6 +1,7 @@
 //! Outside: prepares, starts the inside in namespaces of its own, relays, cleans up.
 
 use super::{Config, EngineHostError, cgroup, file_error, lock, pods, relay};
+use contract::configuration::Place;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +14,7 @@ const STOP: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs the engine until it is told to stop, or until it ends by itself, which is an error.
-pub async fn run(config: &Config, config_path: &Path) -> Result<(), EngineHostError> {
+pub async fn run(config: &Config, place: &Place) -> Result<(), EngineHostError> {
     if !nix::unistd::geteuid().is_root() {
         return Err(EngineHostError::Refused(
             "the engine's process needs root: it makes namespaces (the agent does not)".to_owned(),
@@ -22,7 +23,7 @@ pub async fn run(config: &Config, config_path: &Path) -> Result<(), EngineHostEr
     prepare(config)?;
     relay::outside(config)?;
     pods::serve(config)?;
-    let mut inside = start_inside(config_path)?;
+    let mut inside = start_inside(place)?;
     let (mut term, mut int) = (
         listen(SignalKind::terminate())?,
         listen(SignalKind::interrupt())?,
@@ -99,7 +100,7 @@ fn clean(config: &Config) {
 
 /// The inside lives as long as its standard input is open, so it also ends when this process is
 /// killed.
-fn start_inside(config_path: &Path) -> Result<Child, EngineHostError> {
+fn start_inside(place: &Place) -> Result<Child, EngineHostError> {
     let own = std::env::current_exe().map_err(file_error("find", Path::new("this program")))?;
     let outer = std::fs::read_link("/proc/self/ns/net")
         .map_err(file_error("read", Path::new("/proc/self/ns/net")))?;
@@ -116,7 +117,8 @@ fn start_inside(config_path: &Path) -> Result<Child, EngineHostError> {
         .arg(own)
         .arg("engine-inside")
         .arg("--config")
-        .arg(config_path)
+        .arg(&place.path)
+        .args(place.set.iter().flat_map(|set| ["--set", set]))
         .arg("--outer-network")
         .arg(outer)
         .stdin(Stdio::piped())

@@ -21,8 +21,6 @@ const BLOB_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// An image has at most 127 layers in an engine.
 const LAYERS_MAX: usize = 256;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without a byte for this long a transfer is dead.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const INDEX_TYPES: [&str; 2] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -147,14 +145,20 @@ struct Manifest {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Fetches an image with this bearer into a fresh folder.
-pub async fn fetch(image: &ImageRef, token: &str, folder: &Path) -> Result<Layout, FetchError> {
+/// Fetches an image with this bearer into a fresh folder; a registry that says nothing for so long counts
+/// as down.
+pub async fn fetch(
+    image: &ImageRef,
+    token: &str,
+    timeout: Duration,
+    folder: &Path,
+) -> Result<Layout, FetchError> {
     let blobs = folder.join("blobs/sha256");
     let _ = tokio::fs::remove_dir_all(folder).await;
     tokio::fs::create_dir_all(&blobs)
         .await
         .map_err(FetchError::Folder)?;
-    let registry = Registry::new(image, token)?;
+    let registry = Registry::new(image, token, timeout)?;
     let mut layout = Layout {
         folder: folder.to_owned(),
         layers: Vec::new(),
@@ -234,7 +238,7 @@ struct Registry {
 }
 
 impl Registry {
-    fn new(image: &ImageRef, token: &str) -> Result<Self, FetchError> {
+    fn new(image: &ImageRef, token: &str, timeout: Duration) -> Result<Self, FetchError> {
         let host = image.repository.registry();
         // The engine's own rule: plain http is spoken to loopback only.
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -245,7 +249,7 @@ impl Registry {
             // A registry could send us anywhere, with a token in hand.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(timeout)
             .build()
             .map_err(|source| FetchError::Transport {
                 what: image.to_string(),

@@ -3,7 +3,7 @@
 //! RUN has no network and no cache: two builds cannot influence each other. What the engine itself
 //! could reach is its network namespace's business (`engine`).
 
-use crate::engine::{Engine, EngineError, OWN_LABEL, next_word};
+use crate::engine::{Engine, EngineError, OWN_LABEL};
 use crate::spool::Log;
 use bollard::auth::DockerCredentials;
 use bollard::moby::buildkit::v1::StatusResponse;
@@ -112,7 +112,7 @@ pub async fn push(
         Some(credentials)
     ));
     let mut digest = None;
-    while let Some(info) = next_word(&mut said, "push the image").await? {
+    while let Some(info) = engine.next_word(&mut said, "push the image").await? {
         let info = info.map_err(|source| EngineError::call("push the image", source))?;
         // `<tag>: digest: sha256:… size: <n>`, the last word of a push.
         if let Some(status) = &info.status
@@ -201,9 +201,7 @@ mod tests {
             .unwrap();
         tar.into_inner().unwrap();
         let socket = std::env::var("SALLYPORT_TEST_ENGINE").unwrap();
-        let config = crate::engine::Config {
-            socket: socket.into(),
-        };
+        let config = crate::engine::Config::at(socket);
         let engine = Engine::connect(&config, "canary-test").await.unwrap();
         let path = folder.path().join("log");
         let log = Log::create(path, Secrets::default(), Arc::new(SystemClock)).unwrap();

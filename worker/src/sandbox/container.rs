@@ -4,15 +4,19 @@ use super::state::{Ended, SandboxError, Sink, Stream};
 use crate::engine::{Engine, EngineError};
 use bollard::container::LogOutput;
 use bollard::errors::Error;
+use bollard::models::ContainerState;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions,
     StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures::StreamExt as _;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Between the request to end and the end.
 const STOP_SECS: i32 = 5;
+/// The engine tells of an end at about the time at which the output ends.
+const END_TOLD: Duration = Duration::from_secs(10);
 
 /// A container that runs or has ended.
 pub struct Running {
@@ -68,38 +72,18 @@ impl Running {
         if let Some(ended) = self.ended {
             return Ok(ended);
         }
-        let docker = self.engine.docker();
-        let options = WaitContainerOptionsBuilder::default()
-            .condition("not-running")
-            .build();
-        let mut waited = std::pin::pin!(docker.wait_container(&self.id, Some(options)));
-        match waited.next().await {
-            None | Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => {}
-            Some(Err(source)) => {
-                return Err(EngineError::call("wait for a container", source).into());
+        let mut ends = std::pin::pin!(until_it_ends(&self.engine, &self.id));
+        let state = tokio::select! {
+            state = &mut ends => state?,
+            read = all_read(&mut self.reader) => {
+                read?;
+                // A container's first process is the engine's own and holds its output open to the end: an
+                // output that ends much earlier was cut off, however well the connection was closed.
+                let told = tokio::time::timeout(END_TOLD, ends).await;
+                told.map_err(|_| EngineError::Lost("its output ended before it did"))??
             }
-        }
-        let state = docker
-            .inspect_container(&self.id, None::<InspectContainerOptions>)
-            .await
-            .map_err(|source| EngineError::call("look at a container", source))?
-            .state
-            .unwrap_or_default();
-        // A connection that closes says nothing, and a container that runs has exit code 0.
-        if state.running != Some(false) {
-            return Err(EngineError::Lost("it stopped telling when it ends").into());
-        }
-        if let Some(reader) = &mut self.reader {
-            let read = reader.await;
-            self.reader = None;
-            match read {
-                Ok(Ok(())) => {}
-                Ok(Err(source)) => {
-                    return Err(EngineError::call("read what a container prints", source).into());
-                }
-                Err(_) => return Err(EngineError::Lost("its output was not read").into()),
-            }
-        }
+        };
+        all_read(&mut self.reader).await?;
         let ended = Ended {
             exit_code: state.exit_code,
             out_of_memory: state.oom_killed.unwrap_or(false),
@@ -127,6 +111,44 @@ impl Running {
             }
         }
         self.wait().await
+    }
+}
+
+/// Returns when the container does not run any more.
+async fn until_it_ends(engine: &Engine, id: &str) -> Result<ContainerState, EngineError> {
+    let docker = engine.docker();
+    let options = WaitContainerOptionsBuilder::default()
+        .condition("not-running")
+        .build();
+    let mut waited = std::pin::pin!(docker.wait_container(id, Some(options)));
+    match waited.next().await {
+        None | Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => {}
+        Some(Err(source)) => return Err(EngineError::call("wait for a container", source)),
+    }
+    let state = docker
+        .inspect_container(id, None::<InspectContainerOptions>)
+        .await
+        .map_err(|source| EngineError::call("look at a container", source))?
+        .state
+        .unwrap_or_default();
+    // A connection that closes says nothing, and a container that runs has exit code 0.
+    if state.running != Some(false) {
+        return Err(EngineError::Lost("it stopped telling when it ends"));
+    }
+    Ok(state)
+}
+
+/// Returns when everything that the container printed was taken. May be given up and asked again.
+async fn all_read(reader: &mut Option<JoinHandle<Result<(), Error>>>) -> Result<(), EngineError> {
+    let Some(reading) = reader else {
+        return Ok(());
+    };
+    let read = reading.await;
+    *reader = None;
+    match read {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) => Err(EngineError::call("read what a container prints", source)),
+        Err(_) => Err(EngineError::Lost("its output was not read")),
     }
 }
 

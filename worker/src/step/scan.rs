@@ -86,7 +86,7 @@ async fn fetched(bench: &Bench<'_>, image: &ImageRef) -> Result<Layout, Stop> {
         let token = bench.right(&image.repository, false).await?;
         let fetched = tokio::select! {
             () = bench.lease.work().cancelled() => return Err(Stop::Ended),
-            fetched = fetch(image, &token, &folder) => fetched,
+            fetched = fetch(image, &token, bench.engine.registry_timeout(), &folder) => fetched,
         };
         match fetched {
             Ok(layout) => return Ok(layout),

@@ -117,9 +117,7 @@ const TAKEN_AWAY: [(&str, Change); 18] = [
 #[ignore = "needs a container engine, named by SALLYPORT_TEST_ENGINE"]
 async fn each_rule_holds_and_its_try_succeeds_when_it_is_taken_away() {
     let socket = std::env::var("SALLYPORT_TEST_ENGINE").unwrap();
-    let config = crate::engine::Config {
-        socket: socket.into(),
-    };
+    let config = crate::engine::Config::at(socket);
     let engine = Engine::connect(&config, "rules-test").await.unwrap();
     let whole = selftest(&engine).await.unwrap();
     assert!(broken(&whole).is_none(), "{whole:?}");
@@ -171,9 +169,7 @@ async fn starts(
 #[tokio::test]
 #[ignore = "needs the worker's own container engine, named by SALLYPORT_TEST_ENGINE"]
 async fn containers_of_one_pod_share_the_memory_that_the_step_may_use() {
-    let config = crate::engine::Config {
-        socket: std::env::var("SALLYPORT_TEST_ENGINE").unwrap().into(),
-    };
+    let config = crate::engine::Config::at(std::env::var("SALLYPORT_TEST_ENGINE").unwrap());
     let engine = Engine::connect(&config, "share-test").await.unwrap();
     let spec = PodSpec {
         folder: "/work/src",
