@@ -9,6 +9,7 @@ pub mod digest;
 pub mod dockerfile;
 pub mod image;
 pub mod language;
+pub mod level;
 pub mod name;
 pub mod protocol;
 pub mod settings;

@@ -21,6 +21,7 @@ use ::orchestrator::step::{Step, StepState};
 use ::orchestrator::vault::MasterKey;
 use ::orchestrator::{fleet, flow, http, reconcile, run, step};
 use anyhow::{Context as _, bail};
+use contract::level::Level;
 use contract::name::Name;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -144,10 +145,15 @@ impl Orchestrator {
 
     /// An enrolment token, as `sallyport worker token` gives it.
     pub async fn enrolment_token(&self) -> anyhow::Result<String> {
+        self.enrolment_token_granting(Level::of_our_own_engine())
+            .await
+    }
+
+    /// As [`Orchestrator::enrolment_token`], for a worker that may claim no more than this.
+    pub async fn enrolment_token_granting(&self, level: Level) -> anyhow::Result<String> {
         let ca = &self.app.fleet.ca;
-        Ok(fleet::mint(&self.app.ground, ca, &Actor::System)
-            .await?
-            .text)
+        let minted = fleet::mint(&self.app.ground, ca, &Actor::System, level).await?;
+        Ok(minted.text)
     }
 
     /// The worker is refused at the door from now on.
@@ -173,8 +179,13 @@ impl Orchestrator {
 
     /// Commits this pipeline file; the hook is told by [`Push::send`].
     pub fn commit(&self, pipeline: &str) -> anyhow::Result<Push> {
+        self.commit_files(&[(".sallyport.yml", pipeline)])
+    }
+
+    /// As [`Orchestrator::commit`], with these files.
+    pub fn commit_files(&self, files: &[(&str, &str)]) -> anyhow::Result<Push> {
         let git = self.folder.path().join("shop.git");
-        let commit = repository::commit(&git, &[(".sallyport.yml", pipeline)])?;
+        let commit = repository::commit(&git, files)?;
         let url = format!("{}/hooks/{}", self.app.config.server.public_url, self.hook);
         Push::of(url, &commit)
     }

@@ -4,6 +4,7 @@
 use crate::house::House;
 use crate::script::Script;
 use crate::worker::{self, ScriptedWorker};
+use contract::level::Level;
 use orchestrator::app::App;
 use orchestrator::clock::{At, Clock, SystemClock};
 use orchestrator::config::{Config, Place};
@@ -59,9 +60,9 @@ impl Running {
     /// An enrolment token, as `sallyport worker token` gives it.
     pub async fn enrolment_token(&self) -> anyhow::Result<String> {
         let ca = &self.app.fleet.ca;
-        Ok(fleet::mint(&self.app.ground, ca, &Actor::System)
-            .await?
-            .text)
+        let level = Level::of_our_own_engine();
+        let minted = fleet::mint(&self.app.ground, ca, &Actor::System, level).await?;
+        Ok(minted.text)
     }
 
     /// An enrolled worker that has said hello.

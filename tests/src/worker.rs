@@ -112,9 +112,18 @@ pub async fn enrol_with(
 impl ScriptedWorker {
     /// Says hello with so many slots, as after a start.
     pub async fn hello(&self, slots: u32) -> Result<(), Refused> {
+        self.claims_level(slots, "docker-runc").await
+    }
+
+    /// As [`ScriptedWorker::hello`], with this level of isolation.
+    pub async fn claims_level(&self, slots: u32, level: &str) -> Result<(), Refused> {
+        let isolation = Isolation {
+            level: level.to_owned(),
+            rules: Vec::new(),
+        };
         let hello = Hello {
             version: "0".to_owned(),
-            isolation: isolation(),
+            isolation,
             slots,
             restarted: true,
         };
@@ -294,7 +303,7 @@ pub fn report(job: &Job, log: &Log, outcome: Outcome) -> Report {
 
 fn isolation() -> Isolation {
     Isolation {
-        level: "scripted".to_owned(),
+        level: "docker-runc".to_owned(),
         rules: Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Stories of the worker entrance: real TLS, a whole orchestrator, a worker that plays a script.
 
+use contract::level::Level;
 use contract::protocol::{Outcome, RefusalCode};
 use orchestrator::run::Cause;
 use orchestrator::step::StepState;
@@ -33,6 +34,39 @@ async fn a_push_becomes_green_over_the_wire() {
     }
     assert_eq!(server.ended(1).await.unwrap(), Cause::Passed);
     assert_eq!(server.log(1, "unit").await.unwrap(), "all is well\n");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_claims_more_than_was_granted_is_believed_no_more_than_that() {
+    let server = Orchestrator::start().await.unwrap();
+    let granted = Level::parse("docker-runc").unwrap();
+    let token = server.enrolment_token_granting(granted).await.unwrap();
+    let worker = enrol(&server.entrance(), &token, "demo-1").await.unwrap();
+    worker.claims_level(1, "docker-runsc-userns").await.unwrap();
+    let shown = async || {
+        let visitor = server.visitor().await.unwrap();
+        let page = visitor.page("/workers").await.unwrap();
+        let tags = regex::Regex::new("<[^>]*>").unwrap();
+        tags.replace_all(&page, "").into_owned()
+    };
+    let text = shown().await;
+    for said in [
+        "Isolationdocker-runc it claims docker-runsc-userns",
+        "Grantedat most docker-runc",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    // The self-test can only lower it.
+    let token = server.enrolment_token().await.unwrap();
+    let other = enrol(&server.entrance(), &token, "demo-2").await.unwrap();
+    other.claims_level(1, "docker-runc").await.unwrap();
+    let text = shown().await;
+    assert!(text.contains("Isolationdocker-runc\n"), "{text}");
+    assert!(text.contains("Grantedat most docker-runc-userns"), "{text}");
+    // What is no level at all is refused.
+    let refused = other.claims_level(1, "the very best").await.unwrap_err();
+    assert_eq!(refused.0, StatusCode::BAD_REQUEST);
     server.stop().await;
 }
 
@@ -248,7 +282,7 @@ async fn the_worker_programs_own_client_enrols_by_the_pin_and_is_understood() {
     key.store(folder.path(), &enrolled).unwrap();
     let plane = ControlPlane::connect(entrance, &Identity::load(folder.path()).unwrap()).unwrap();
     let isolation = contract::protocol::Isolation {
-        level: "x".to_owned(),
+        level: "docker-runc".to_owned(),
         rules: Vec::new(),
     };
     let hello = contract::protocol::Hello {

@@ -1,6 +1,7 @@
 //! What is known of a build, as the tables hold it: the one input of a statement.
 
 use contract::digest::Digest;
+use contract::level::Level;
 use contract::protocol::Report;
 
 /// What is known of the step that built an image and of its run.
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub(super) step: String,
     pub(super) started_at: i64,
     pub(super) finished_at: i64,
+    /// The most that this worker may claim of how it holds containers apart.
+    pub(super) granted: Level,
     /// What the worker signed about it.
     pub(super) report: Report,
     /// Step name and SHA-256 of each log of the run.

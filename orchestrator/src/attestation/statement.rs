@@ -6,6 +6,7 @@ use crate::image::Image;
 use crate::run::{Plan, PlannedWork};
 use contract::digest::Digest;
 use contract::image::ImageRef;
+use contract::level::Level;
 use evidence::names;
 use evidence::provenance::{
     BuildDefinition, Builder, ExternalParameters, InternalParameters, Metadata, Provenance,
@@ -13,9 +14,6 @@ use evidence::provenance::{
 };
 use evidence::statement::Statement;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The level of isolation is a word in a URI.
-const LEVEL_BYTES_MAX: usize = 64;
 
 /// The provenance of an image as bytes, or what of the facts is off.
 pub(super) fn provenance(facts: &Facts, image: &Image) -> Result<Vec<u8>, String> {
@@ -46,7 +44,7 @@ pub(super) fn provenance(facts: &Facts, image: &Image) -> Result<Vec<u8>, String
         },
         run_details: RunDetails {
             builder: Builder {
-                id: names::builder_id(&facts.public_url, level(&facts.report.isolation.level)?),
+                id: names::builder_id(&facts.public_url, &level(facts)?),
                 version: BTreeMap::from([(
                     "sallyport".to_owned(),
                     env!("CARGO_PKG_VERSION").to_owned(),
@@ -130,18 +128,10 @@ fn without_credentials(repository: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// A level that is no plain word would make a `builder.id` that says something else.
-fn level(level: &str) -> Result<&str, String> {
-    let good = !level.is_empty()
-        && level.len() <= LEVEL_BYTES_MAX
-        && level
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if good {
-        Ok(level)
-    } else {
-        Err("the worker's level of isolation is not a word of a-z, 0-9 and hyphens".to_owned())
-    }
+/// What is believed of the worker's level: no more than was granted with its token.
+fn level(facts: &Facts) -> Result<String, String> {
+    let claimed = Level::parse(&facts.report.isolation.level).map_err(|error| error.to_string())?;
+    Ok(claimed.at_most(&facts.granted).to_string())
 }
 
 #[cfg(test)]
@@ -160,14 +150,6 @@ mod tests {
             ("ssh://git@forge.example/x", "ssh://forge.example/x"),
         ] {
             assert_eq!(without_credentials(from), to);
-        }
-    }
-
-    #[test]
-    fn a_level_is_a_word() {
-        assert!(level("docker-runc-userns").is_ok());
-        for bad in ["", "a/../b", "A", "x@v9", &"a".repeat(65)] {
-            assert!(level(bad).is_err(), "{bad}");
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::db::{Conn, Error};
 use crate::image::ImageId;
 use contract::digest::Digest;
 use contract::image::Repository;
+use contract::level::Level;
 
 /// Images of releases that nothing was said about yet, oldest first.
 pub(super) async fn waiting(conn: &mut Conn, limit: i64) -> Result<Vec<ImageId>, Error> {
@@ -40,6 +41,7 @@ struct FactsRow {
     step: String,
     leased_at: Option<i64>,
     finished_at: Option<i64>,
+    granted_level: String,
     report: String,
 }
 
@@ -56,9 +58,11 @@ pub(super) async fn facts(
         FactsRow,
         "SELECT r.id AS run_id, p.name AS project, r.number AS run_number, r.ref_name, r.commit_id,
                 r.trust, r.settings_version, r.pipeline_path, r.pipeline_digest, r.plan,
-                r.source_digest, s.name AS step, s.leased_at, s.finished_at, t.payload AS report
+                r.source_digest, s.name AS step, s.leased_at, s.finished_at, w.granted_level,
+                t.payload AS report
          FROM image i JOIN run r ON r.id = i.run_id JOIN project p ON p.id = r.project_id
               JOIN step s ON s.id = i.step_id
+              JOIN worker w ON w.id = s.worker_id
               JOIN report t ON t.step_id = i.step_id AND t.fence = i.fence
          WHERE i.id = $1",
         image.as_str()
@@ -87,6 +91,7 @@ pub(super) async fn facts(
         repository: repository.to_owned(),
         pipeline_digest: digest(&row.pipeline_digest, "pipeline_digest")?,
         source_digest: digest(&row.source_digest, "source_digest")?,
+        granted: Level::parse(&row.granted_level).map_err(|_| bad("worker.granted_level"))?,
         report: serde_json::from_str(&row.report).map_err(|_| bad("report.payload"))?,
         plan: row.plan.clone().ok_or_else(|| bad("plan"))?,
         started_at: row.leased_at.ok_or_else(|| bad("step.leased_at"))?,

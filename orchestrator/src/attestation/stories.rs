@@ -304,7 +304,8 @@ crate::store_tests! {
         assert_eq!(named, ["commit", "source", "pipeline", "base", "step/unit/image"]);
         assert_eq!(predicate["buildDefinition"]["internalParameters"]["hermetic"], true);
         let builder = &predicate["runDetails"]["builder"]["id"];
-        assert_eq!(builder, "http://localhost:7420/builders/docker-runc-userns@v1");
+        // The worker claims user namespaces as well, which nobody granted it.
+        assert_eq!(builder, "http://localhost:7420/builders/docker-runc@v1");
         let byproducts = predicate["runDetails"]["byproducts"].as_array().unwrap();
         assert_eq!(byproducts[1]["name"], "log/web");
         assert_eq!(byproducts[1]["digest"]["sha256"], Digest::of(b"log").hex());
@@ -392,8 +393,8 @@ mod rows {
         )?;
         crate::execute!(
             conn,
-            "INSERT INTO worker (id, name, public, certificate_digest, enrolled_at)
-             VALUES ('w', 'w', $1, 'x', 1)",
+            "INSERT INTO worker (id, name, public, certificate_digest, enrolled_at, granted_level)
+             VALUES ('w', 'w', $1, 'x', 1, 'docker-runc')",
             vec![1_u8]
         )?;
         crate::execute!(

@@ -5,6 +5,7 @@ use super::{exit, say};
 use crate::config::Place;
 use anyhow::Context as _;
 use clap::Subcommand;
+use contract::level::Level;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ pub(super) enum WorkerCommand {
         /// Where to write it; must not exist.
         #[arg(long)]
         out: PathBuf,
+        /// The most that the worker may claim of how it holds containers apart (`docker-runc-userns`).
+        #[arg(long)]
+        level: Option<Level>,
     },
     /// Every worker, with what it says of itself.
     List,
@@ -38,7 +42,7 @@ pub(super) enum WorkerCommand {
 pub(super) async fn run(config: &Place, command: WorkerCommand) -> anyhow::Result<u8> {
     let client = Client::open(config)?;
     match command {
-        WorkerCommand::Token { out } => token(&client, &out).await,
+        WorkerCommand::Token { out, level } => token(&client, &out, level).await,
         WorkerCommand::List => list(&client).await,
         WorkerCommand::Drain { name } => act(&client, &name, "drain").await,
         WorkerCommand::Resume { name } => act(&client, &name, "resume").await,
@@ -66,7 +70,15 @@ async fn list(client: &Client) -> anyhow::Result<u8> {
                     Some(Value::Null) | None => "-".to_owned(),
                     Some(other) => other.to_string(),
                 };
-                let columns = ["name", "standing", "level", "slots", "version", "seen_at"];
+                let columns = [
+                    "name",
+                    "standing",
+                    "level",
+                    "granted_level",
+                    "slots",
+                    "version",
+                    "seen_at",
+                ];
                 say(&columns.map(text).join("  "));
             }
             Ok(exit::YES)
@@ -75,9 +87,10 @@ async fn list(client: &Client) -> anyhow::Result<u8> {
     }
 }
 
-async fn token(client: &Client, out: &Path) -> anyhow::Result<u8> {
+async fn token(client: &Client, out: &Path, level: Option<Level>) -> anyhow::Result<u8> {
+    let grant = json!({ "level": level });
     match client
-        .post::<Value>("/api/v1/workers/tokens", &json!({}))
+        .post::<Value>("/api/v1/workers/tokens", &grant)
         .await?
     {
         Answer::Good(made) => {

@@ -10,6 +10,7 @@ use crate::ground::Ground;
 use crate::id::IdSource;
 use crate::identity::Actor;
 use contract::digest::Digest;
+use contract::level::Level;
 use contract::name::Name;
 use contract::protocol::Enrol;
 use subtle::ConstantTimeEq as _;
@@ -96,11 +97,17 @@ async fn let_in(
         return Ok(LetIn::NameTaken);
     }
     let id = WorkerId::new(ids);
+    let granted = Level::parse(&row.level).map_err(|_| crate::db::Error::Inconsistent {
+        table: "enrolment_token",
+        column: "level",
+        id: token.to_string(),
+    })?;
     let new = NewWorker {
         id: &id,
         name,
         public: &signed.public,
         certificate: &signed.digest,
+        granted: &granted,
     };
     store::insert_worker(conn, new, now).await?;
     if !store::use_token(conn, token, &id, now).await? {
@@ -117,6 +124,7 @@ async fn let_in(
     let record = Record::new("fleet.worker-enrolled", format!("worker:{id}"), &actor)
         .with("name", name.as_str())
         .with("token", token.as_str())
+        .with("granted_level", granted.to_string())
         .with("public_key", Digest::of(&signed.public).to_string());
     audit::append(conn, now, ids, record).await?;
     Ok(LetIn::Yes)

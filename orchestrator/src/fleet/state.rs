@@ -2,6 +2,7 @@
 
 use crate::clock::At;
 use crate::db;
+use contract::level::Level;
 use contract::name::Name;
 use contract::protocol::Isolation;
 
@@ -25,6 +26,8 @@ pub struct Worker {
     pub public: Vec<u8>,
     /// Whether it may work.
     pub standing: Standing,
+    /// The most that it may claim of how it holds containers apart.
+    pub granted: Level,
     /// What it said of itself at its last start; none before its first hello.
     pub capability: Option<Capability>,
     /// When it was let in.
@@ -55,7 +58,9 @@ pub enum Standing {
 pub struct Capability {
     /// Its program's version.
     pub version: String,
-    /// What its self-test found.
+    /// What is believed of that: no more than was granted.
+    pub level: Level,
+    /// What its self-test found, in its own words.
     pub isolation: Isolation,
     /// How many steps it works on at once.
     pub slots: u32,

@@ -4,6 +4,7 @@ use super::state::{Capability, EnrolmentTokenId, Standing, Worker, WorkerId};
 use crate::clock::At;
 use crate::db::{Conn, Error};
 use contract::digest::Digest;
+use contract::level::Level;
 use contract::name::Name;
 use contract::protocol::Hello;
 
@@ -12,7 +13,9 @@ struct WorkerRow {
     id: String,
     name: String,
     public: Vec<u8>,
+    granted_level: String,
     version: Option<String>,
+    level: Option<String>,
     isolation: Option<String>,
     slots: Option<i64>,
     enrolled_at: i64,
@@ -28,7 +31,9 @@ impl TryFrom<WorkerRow> for Worker {
             id,
             name,
             public,
+            granted_level,
             version,
+            level,
             isolation,
             slots,
             enrolled_at,
@@ -41,15 +46,18 @@ impl TryFrom<WorkerRow> for Worker {
             column,
             id: id.clone(),
         };
-        let capability = match (version, isolation, slots) {
-            (Some(version), Some(isolation), Some(slots)) => Some(Capability {
+        let read = |text: &str, column| Level::parse(text).map_err(|_| inconsistent(column));
+        let granted = read(&granted_level, "granted_level")?;
+        let capability = match (version, level, isolation, slots) {
+            (Some(version), Some(level), Some(isolation), Some(slots)) => Some(Capability {
                 version,
+                level: read(&level, "level")?.at_most(&granted),
                 isolation: serde_json::from_str(&isolation)
                     .map_err(|_| inconsistent("isolation"))?,
                 slots: u32::try_from(slots).map_err(|_| inconsistent("slots"))?,
             }),
-            (None, None, None) => None,
-            _ => return Err(inconsistent("version, isolation, slots")),
+            (None, None, None, None) => None,
+            _ => return Err(inconsistent("version, level, isolation, slots")),
         };
         let standing = match (revoked_at, drained_at) {
             (Some(at), _) => Standing::Revoked { at: At(at) },
@@ -61,6 +69,7 @@ impl TryFrom<WorkerRow> for Worker {
             name: Name::parse(&name).map_err(|_| inconsistent("name"))?,
             public,
             standing,
+            granted,
             capability,
             enrolled_at: At(enrolled_at),
             seen_at: seen_at.map(At),
@@ -73,7 +82,8 @@ pub async fn by_certificate(conn: &mut Conn, digest: &Digest) -> Result<Option<W
     let row = crate::fetch_optional!(
         conn,
         WorkerRow,
-        "SELECT id, name, public, version, isolation, slots, enrolled_at, seen_at, drained_at, revoked_at
+        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
+                revoked_at
          FROM worker WHERE certificate_digest = $1",
         digest.to_string()
     )?;
@@ -85,7 +95,8 @@ pub async fn by_id(conn: &mut Conn, id: &WorkerId) -> Result<Option<Worker>, Err
     let row = crate::fetch_optional!(
         conn,
         WorkerRow,
-        "SELECT id, name, public, version, isolation, slots, enrolled_at, seen_at, drained_at, revoked_at
+        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
+                revoked_at
          FROM worker WHERE id = $1",
         id.as_str()
     )?;
@@ -97,7 +108,8 @@ pub async fn by_name(conn: &mut Conn, name: &Name) -> Result<Option<Worker>, Err
     let row = crate::fetch_optional!(
         conn,
         WorkerRow,
-        "SELECT id, name, public, version, isolation, slots, enrolled_at, seen_at, drained_at, revoked_at
+        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
+                revoked_at
          FROM worker WHERE name = $1",
         name.as_str()
     )?;
@@ -109,7 +121,8 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Worker>, Error> {
     let rows = crate::fetch_all!(
         conn,
         WorkerRow,
-        "SELECT id, name, public, version, isolation, slots, enrolled_at, seen_at, drained_at, revoked_at
+        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
+                revoked_at
          FROM worker ORDER BY name LIMIT 1000"
     )?;
     rows.into_iter().map(Worker::try_from).collect()
@@ -130,6 +143,7 @@ pub(super) async fn set_capability(
     conn: &mut Conn,
     id: &WorkerId,
     hello: &Hello,
+    level: &Level,
     now: At,
 ) -> Result<(), Error> {
     // Plain text and lists: serde_json cannot fail on it.
@@ -138,7 +152,7 @@ pub(super) async fn set_capability(
         conn,
         "UPDATE worker SET version = $1, level = $2, isolation = $3, slots = $4, seen_at = $5 WHERE id = $6",
         &hello.version,
-        &hello.isolation.level,
+        level.to_string(),
         isolation,
         i64::from(hello.slots),
         now.0,
@@ -176,6 +190,7 @@ pub(super) struct NewWorker<'a> {
     pub(super) name: &'a Name,
     pub(super) public: &'a [u8],
     pub(super) certificate: &'a Digest,
+    pub(super) granted: &'a Level,
 }
 
 pub(super) async fn insert_worker(
@@ -185,12 +200,14 @@ pub(super) async fn insert_worker(
 ) -> Result<(), Error> {
     crate::execute!(
         conn,
-        "INSERT INTO worker (id, name, public, certificate_digest, enrolled_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO worker (id, name, public, certificate_digest, enrolled_at, granted_level)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         new.id.as_str(),
         new.name.as_str(),
         new.public,
         new.certificate.to_string(),
-        now.0
+        now.0,
+        new.granted.to_string()
     )?;
     Ok(())
 }
@@ -215,18 +232,20 @@ pub(super) struct NewToken<'a> {
     pub(super) secret_hash: &'a str,
     pub(super) created_by: &'a str,
     pub(super) expires_at: At,
+    pub(super) level: &'a Level,
 }
 
 pub(super) async fn insert_token(conn: &mut Conn, new: NewToken<'_>, now: At) -> Result<(), Error> {
     crate::execute!(
         conn,
-        "INSERT INTO enrolment_token (id, secret_hash, created_at, created_by, expires_at)
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO enrolment_token (id, secret_hash, created_at, created_by, expires_at, level)
+         VALUES ($1, $2, $3, $4, $5, $6)",
         new.id.as_str(),
         new.secret_hash,
         now.0,
         new.created_by,
-        new.expires_at.0
+        new.expires_at.0,
+        new.level.to_string()
     )?;
     Ok(())
 }
@@ -236,6 +255,7 @@ pub(super) struct TokenRow {
     pub(super) secret_hash: String,
     pub(super) expires_at: i64,
     pub(super) worker_id: Option<String>,
+    pub(super) level: String,
 }
 
 pub(super) async fn token(
@@ -245,7 +265,7 @@ pub(super) async fn token(
     crate::fetch_optional!(
         conn,
         TokenRow,
-        "SELECT secret_hash, expires_at, worker_id FROM enrolment_token WHERE id = $1",
+        "SELECT secret_hash, expires_at, worker_id, level FROM enrolment_token WHERE id = $1",
         id.as_str()
     )
 }

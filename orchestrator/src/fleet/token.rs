@@ -9,6 +9,7 @@ use crate::ground::Ground;
 use crate::id::random_hex;
 use crate::identity::Actor;
 use contract::digest::Digest;
+use contract::level::Level;
 use std::time::Duration;
 
 /// A token lives long enough to be carried to another machine by hand, and no longer.
@@ -24,8 +25,9 @@ pub struct Minted {
     pub expires_at: At,
 }
 
-/// Mints an enrolment token.
-pub async fn mint(ground: &Ground, ca: &Ca, actor: &Actor) -> Result<Minted, Error> {
+/// Mints an enrolment token. `level` is the most that the worker may claim of how it holds containers
+/// apart.
+pub async fn mint(ground: &Ground, ca: &Ca, actor: &Actor, level: Level) -> Result<Minted, Error> {
     let (now, ids, actor) = (ground.now(), ground.ids.clone(), actor.clone());
     let id = EnrolmentTokenId::new(ids.as_ref());
     let secret = random_hex(ids.as_ref(), SECRET_BYTES);
@@ -42,6 +44,7 @@ pub async fn mint(ground: &Ground, ca: &Ca, actor: &Actor) -> Result<Minted, Err
                     secret_hash: &secret_hash,
                     created_by: &created_by,
                     expires_at,
+                    level: &level,
                 };
                 store::insert_token(conn, new, now).await?;
                 let record = Record::new(
@@ -49,7 +52,8 @@ pub async fn mint(ground: &Ground, ca: &Ca, actor: &Actor) -> Result<Minted, Err
                     format!("enrolment-token:{id}"),
                     &actor,
                 )
-                .with("expires_at", expires_at.to_string());
+                .with("expires_at", expires_at.to_string())
+                .with("level", level.to_string());
                 audit::append(conn, now, ids.as_ref(), record).await?;
                 Ok::<_, Error>(())
             })

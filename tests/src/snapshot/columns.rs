@@ -168,11 +168,11 @@ pub(super) const TABLES: &[Table] = &[
     table!("worker", ["name"], All, {
         "id": Id, "name": Same, "public": Same, "certificate_digest": Same, "version": Same,
         "level": Same, "isolation": Same, "slots": Same, "enrolled_at": CLOCK, "seen_at": CLOCK,
-        "drained_at": CLOCK, "revoked_at": CLOCK,
+        "drained_at": CLOCK, "revoked_at": CLOCK, "granted_level": Same,
     }),
     table!("enrolment_token", [], All, {
         "id": Id, "secret_hash": Same, "created_at": CLOCK, "created_by": Actor,
-        "expires_at": CLOCK, "used_at": CLOCK, "worker_id": Of("worker"),
+        "expires_at": CLOCK, "used_at": CLOCK, "worker_id": Of("worker"), "level": Same,
     }),
     table!("step", ["run_id", "name"], All, {
         "id": Id, "run_id": Of("run"), "project_id": Of("project"), "name": Same, "kind": Same,

@@ -80,6 +80,7 @@ const READS: &[(&str, &str, &str)] = &[
         "what the provenance says of the build",
     ),
     ("attestation", "report", "what the worker said of the build"),
+    ("attestation", "worker", "how much of that may be believed"),
     (
         "attestation",
         "log_chunk",

@@ -7,6 +7,7 @@ use crate::http::extract::ApiCaller;
 use crate::identity::Permission;
 use axum::Json;
 use axum::extract::{Path, State};
+use contract::level::Level;
 use contract::name::Name;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -21,13 +22,25 @@ pub struct EnrolmentToken {
     pub expires_at: String,
 }
 
+/// What a token is to grant.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The most that the worker may claim of how it holds containers apart; what our own engine has when
+    /// nothing is said.
+    pub level: Option<Level>,
+}
+
 /// Makes an enrolment token.
 pub async fn make_token(
     State(app): State<Arc<App>>,
     caller: ApiCaller,
+    grant: Option<Json<Grant>>,
 ) -> Result<(StatusCode, Json<EnrolmentToken>), Problem> {
     caller.must_everywhere(Permission::Administer)?;
-    let minted = fleet::mint(&app.ground, &app.fleet.ca, &caller.0.actor).await;
+    let Json(Grant { level }) = grant.unwrap_or_default();
+    let level = level.unwrap_or_else(Level::of_our_own_engine);
+    let minted = fleet::mint(&app.ground, &app.fleet.ca, &caller.0.actor, level).await;
     let minted = minted.map_err(|error| Problem::internal(&error))?;
     let answer = EnrolmentToken {
         token: minted.text.to_string(),
@@ -43,7 +56,9 @@ pub struct WorkerAnswer {
     pub name: String,
     /// `active`, `drained`, `revoked`.
     pub standing: &'static str,
-    /// How well it holds containers, by its self-test; none before its first start.
+    /// The most that it may claim of how it holds containers apart.
+    pub granted_level: String,
+    /// What is believed of its self-test; none before its first start.
     pub level: Option<String>,
     /// How many steps it works on at once.
     pub slots: Option<u32>,
@@ -69,10 +84,8 @@ pub async fn list(
             Standing::Drained { .. } => "drained",
             Standing::Revoked { .. } => "revoked",
         },
-        level: worker
-            .capability
-            .as_ref()
-            .map(|c| c.isolation.level.clone()),
+        granted_level: worker.granted.to_string(),
+        level: worker.capability.as_ref().map(|c| c.level.to_string()),
         slots: worker.capability.as_ref().map(|c| c.slots),
         version: worker.capability.map(|c| c.version),
         seen_at: worker.seen_at.map(|at| at.to_string()),

@@ -31,6 +31,10 @@ struct Row {
     name: String,
     status: Status,
     level: String,
+    /// The most that it may claim.
+    granted: String,
+    /// What it claims, when that is more.
+    claimed: Option<String>,
     version: String,
     slots: u32,
     seen: Option<When>,
@@ -114,14 +118,15 @@ fn row(worker: Worker, leases: Vec<Lease>, now: At) -> Row {
         Standing::Drained { .. } => &["resume", "revoke"],
         Standing::Revoked { .. } => &[],
     };
-    let (level, version, slots, rules) = match worker.capability {
+    let (level, claimed, version, slots, rules) = match worker.capability {
         Some(can) => (
+            can.level.to_string(),
             can.isolation.level,
             can.version,
             can.slots,
             can.isolation.rules,
         ),
-        None => (String::new(), String::new(), 0, Vec::new()),
+        None => Default::default(),
     };
     let rules: Vec<(RuleResult, Status)> = rules
         .into_iter()
@@ -138,7 +143,9 @@ fn row(worker: Worker, leases: Vec<Lease>, now: At) -> Row {
         acts: acts.iter().map(|act| command(act, &worker.name)).collect(),
         name: worker.name.to_string(),
         status,
+        claimed: (claimed != level).then_some(claimed),
         level,
+        granted: worker.granted.to_string(),
         version,
         slots,
         seen: worker.seen_at.map(|at| When::new(at, now)),

@@ -17,6 +17,7 @@ use crate::step::{
 use bytes::Bytes;
 use contract::digest::Digest;
 use contract::image::{ImageRef, Repository};
+use contract::level::Level;
 use contract::name::Name;
 use contract::protocol::{
     ArtifactClaim, Enrol, Hello, Isolation, Job, LogEnd, Outcome, REPORT_PAYLOAD_TYPE,
@@ -206,7 +207,8 @@ impl Floor {
         let mut random = [0; 32];
         self.ground.ids.random(&mut random);
         let key = SigningKey::from_slice(&random).unwrap();
-        let minted = fleet::mint(&self.ground, &self.keys.ca, &Actor::System)
+        let level = Level::of_our_own_engine();
+        let minted = fleet::mint(&self.ground, &self.keys.ca, &Actor::System, level)
             .await
             .unwrap();
         let parts: Vec<&str> = minted.text.split('.').collect();
@@ -228,7 +230,7 @@ impl Floor {
     pub(super) async fn worker(&self, name: &str, slots: u32) -> TestWorker {
         let worker = self.enrolled(name).await;
         let isolation = Isolation {
-            level: "test".to_owned(),
+            level: "docker-runc".to_owned(),
             rules: Vec::new(),
         };
         let hello = Hello {
@@ -506,7 +508,7 @@ pub(super) fn report(job: &Job, outcome: Outcome, chunks: &[&str]) -> Report {
         images: Vec::new(),
         tools: Vec::new(),
         isolation: Isolation {
-            level: "test".to_owned(),
+            level: "docker-runc".to_owned(),
             rules: Vec::new(),
         },
         times: Times {

@@ -1,0 +1,189 @@
+//! How well an engine holds containers apart, as a word that programs compare.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A level becomes part of a URI.
+const LEVEL_BYTES_MAX: usize = 64;
+/// Runtimes that give each container a kernel of its own.
+const OWN_KERNEL: [&str; 5] = ["runsc", "gvisor", "kata", "kata-runtime", "kata-fc"];
+const USER_NAMESPACE: &str = "-userns";
+const ROOTLESS: &str = "-rootless";
+
+/// `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`. It has two sides, the
+/// runtime and whose root a container's root is, and either may be the better one of two levels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Level {
+    runtime: String,
+    users: Users,
+}
+
+/// Whose root a container's root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Users {
+    /// The host's.
+    Same,
+    /// Nobody's, by a user namespace.
+    Apart,
+    /// Nobody's, and the engine's neither.
+    Rootless,
+}
+
+/// A text that is no level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a level of isolation: wanted `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`, of a-z, 0-9 and hyphens"
+)]
+pub struct LevelError;
+
+impl Level {
+    /// The most that the worker's own engine has today: what a token grants when nobody says otherwise.
+    pub fn of_our_own_engine() -> Self {
+        Self {
+            runtime: "runc".to_owned(),
+            users: Users::Apart,
+        }
+    }
+
+    /// Reads it.
+    pub fn parse(text: &str) -> Result<Self, LevelError> {
+        let good = text.len() <= LEVEL_BYTES_MAX
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let rest = text.strip_prefix("docker-").filter(|_| good);
+        let rest = rest.ok_or(LevelError)?;
+        let (runtime, users) = if let Some(runtime) = rest.strip_suffix(USER_NAMESPACE) {
+            (runtime, Users::Apart)
+        } else if let Some(runtime) = rest.strip_suffix(ROOTLESS) {
+            (runtime, Users::Rootless)
+        } else {
+            (rest, Users::Same)
+        };
+        if runtime.is_empty() || runtime.starts_with('-') || runtime.ends_with('-') {
+            return Err(LevelError);
+        }
+        Ok(Self {
+            runtime: runtime.to_owned(),
+            users,
+        })
+    }
+
+    /// What is left of a level that somebody claims when no more than `granted` is believed: of each side
+    /// the lesser.
+    pub fn at_most(&self, granted: &Self) -> Self {
+        let kernel = |level: &Self| OWN_KERNEL.contains(&level.runtime.as_str());
+        let apart = |level: &Self| level.users != Users::Same;
+        let runtime = if kernel(self) && !kernel(granted) {
+            &granted.runtime
+        } else {
+            &self.runtime
+        };
+        let users = if apart(self) && !apart(granted) {
+            granted.users
+        } else {
+            self.users
+        };
+        Self {
+            runtime: runtime.clone(),
+            users,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let users = match self.users {
+            Users::Same => "",
+            Users::Apart => USER_NAMESPACE,
+            Users::Rootless => ROOTLESS,
+        };
+        write!(f, "docker-{}{users}", self.runtime)
+    }
+}
+
+impl std::str::FromStr for Level {
+    type Err = LevelError;
+
+    fn from_str(text: &str) -> Result<Self, LevelError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for Level {
+    type Error = LevelError;
+
+    fn try_from(text: String) -> Result<Self, LevelError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Level> for String {
+    fn from(level: Level) -> Self {
+        level.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn a_level_is_a_plain_word_of_two_sides() {
+        for good in [
+            "docker-runc",
+            "docker-runc-userns",
+            "docker-kata-runtime-rootless",
+        ] {
+            assert_eq!(Level::parse(good).unwrap().to_string(), good);
+        }
+        assert_eq!(Level::of_our_own_engine().to_string(), "docker-runc-userns");
+        for bad in [
+            "",
+            "docker-",
+            "docker--userns",
+            "scripted",
+            "docker-Runc",
+            "docker-runc/../x",
+            "docker-runc@v1",
+            &format!("docker-{}", "a".repeat(80)),
+        ] {
+            assert!(Level::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_claimed_is_lowered_to_what_was_granted_and_never_raised() {
+        let level = |text| Level::parse(text).unwrap();
+        for (claimed, granted, left) in [
+            (
+                "docker-runc-userns",
+                "docker-runc-userns",
+                "docker-runc-userns",
+            ),
+            ("docker-runc", "docker-runc-userns", "docker-runc"),
+            ("docker-runc-userns", "docker-runc", "docker-runc"),
+            (
+                "docker-runc-rootless",
+                "docker-runc-userns",
+                "docker-runc-rootless",
+            ),
+            ("docker-runsc", "docker-runc-userns", "docker-runc"),
+            (
+                "docker-runsc-userns",
+                "docker-runc-userns",
+                "docker-runc-userns",
+            ),
+            ("docker-runsc-userns", "docker-runsc", "docker-runsc"),
+            (
+                "docker-crun-userns",
+                "docker-runsc-userns",
+                "docker-crun-userns",
+            ),
+        ] {
+            let lowered = level(claimed).at_most(&level(granted));
+            assert_eq!(lowered, level(left), "{claimed} of {granted}");
+        }
+    }
+}
