@@ -69,6 +69,7 @@ impl Engine {
             .map_err(|source| EngineError::file("ask for the pod's cgroup", source))?;
         match said.trim_end().split_once(' ') {
             Some(("ok", path)) => Ok(Some(path.to_owned())),
+            Some(("more", what)) => Err(EngineError::TooMuch(what.to_owned())),
             Some(("no", why)) => Err(EngineError::Refused(why.to_owned())),
             _ if said.trim_end() == "ok" => Ok(None),
             _ => Err(EngineError::Refused("no answer".to_owned())),

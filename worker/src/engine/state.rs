@@ -58,6 +58,9 @@ pub enum EngineError {
     /// The engine's process makes no such pod.
     #[error("could not make the pod: {0}")]
     Refused(String),
+    /// The engine has less than the pod asks for.
+    #[error("the engine is too small: {0}")]
+    TooMuch(String),
     /// A file of ours.
     #[error("could not {what}: a file of the worker cannot be used")]
     File {
@@ -90,6 +93,7 @@ impl EngineError {
             | Self::Silent { .. }
             | Self::Lost(_)
             | Self::Refused(_)
+            | Self::TooMuch(_)
             | Self::File { .. }
             | Self::NoDigest => None,
         }

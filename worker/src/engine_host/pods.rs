@@ -1,6 +1,7 @@
 //! Pods: a cgroup for each, so that the containers of one step together use no more than the step may.
 //! Only root makes cgroups and the agent is not root, so it asks here, one line for one answer:
-//! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear`.
+//! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear`. The answer is
+//! `ok <path>`, `more <what the engine has>` to who asks for more than that, or `no <why>`.
 
 use super::cgroup::{self, Limits};
 use super::{Config, EngineHostError, file_error};
@@ -27,6 +28,15 @@ enum Wish {
     Make(String, Limits),
     Remove(String),
     Clear,
+}
+
+/// Why there is no such pod.
+#[derive(Debug, PartialEq, Eq)]
+enum No {
+    /// The step asks for more than all containers of this engine have together.
+    More(String),
+    /// This process is in trouble.
+    Trouble(String),
 }
 
 /// Answers until the process ends.
@@ -66,30 +76,25 @@ fn answer(
         .read_line(&mut line)?;
     let said = match read(&line) {
         Some(wish) => granted(config, pods, wish),
-        None => Err("not a request".to_owned()),
+        None => Err(No::Trouble("not a request".to_owned())),
     };
     let said = match said {
         Ok(path) => format!("ok {path}\n"),
-        Err(why) => format!("no {}\n", why.replace('\n', " ")),
+        Err(No::More(what)) => format!("more {what}\n"),
+        Err(No::Trouble(why)) => format!("no {}\n", why.replace('\n', " ")),
     };
     stream.write_all(said.as_bytes())
 }
 
-fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<String, String> {
+fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<String, No> {
     match wish {
         Wish::Make(name, limits) => {
-            // The kernel takes no larger share of CPU time than the cgroup above has.
-            if limits.cpu_milli > config.cpu_milli {
-                return Err(format!(
-                    "the step asks for {} thousandths of a CPU, and this worker's engine has {} for all its containers",
-                    limits.cpu_milli, config.cpu_milli
-                ));
-            }
+            fits(config, limits)?;
             if !pods.contains(&name) && pods.len() >= PODS_MAX {
-                return Err(format!("there are {PODS_MAX} pods"));
+                return Err(No::Trouble(format!("there are {PODS_MAX} pods")));
             }
             let path = cgroup::make_below(config, &folder(&name), limits)
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| No::Trouble(error.to_string()))?;
             pods.insert(name);
             Ok(path)
         }
@@ -109,6 +114,34 @@ fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<S
             Ok(String::new())
         }
     }
+}
+
+/// A step that asks for more than there is would wait for it in vain: the kernel takes no larger share of
+/// CPU time than the cgroup above has, and what it takes of the rest is never had.
+fn fits(config: &Config, limits: Limits) -> Result<(), No> {
+    let mib = |bytes: u64| bytes >> 20;
+    for (key, unit, asked, has) in [
+        (
+            "cpu",
+            "thousandths of a CPU",
+            limits.cpu_milli,
+            config.cpu_milli,
+        ),
+        (
+            "memory",
+            "MiB",
+            mib(limits.memory_bytes),
+            mib(config.memory_bytes),
+        ),
+        ("pids", "processes", limits.pids, config.pids),
+    ] {
+        if asked > has {
+            return Err(No::More(format!(
+                "its pod needs {asked} {unit} (`resources.{key}`), and this worker's engine has {has} for all its containers"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn folder(name: &str) -> String {
@@ -144,6 +177,38 @@ fn read(line: &str) -> Option<Wish> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_more_than_there_is_hears_what_there_is() {
+        let text =
+            "cgroup = \"c\"\ndata-dir = \"/d\"\nrun-dir = \"/r\"\ngroup = 0\nregistries = []\n";
+        let config: Config = toml::from_str(text).unwrap();
+        let all = Limits {
+            memory_bytes: 4 << 30,
+            cpu_milli: 2_000,
+            pids: 4_096,
+        };
+        assert_eq!(fits(&config, all), Ok(()));
+        let said = |limits| match fits(&config, limits) {
+            Err(No::More(what)) => what,
+            other => panic!("{other:?}"),
+        };
+        let cpu = said(Limits {
+            cpu_milli: 2_001,
+            ..all
+        });
+        assert_eq!(
+            cpu,
+            "its pod needs 2001 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers"
+        );
+        let memory = said(Limits {
+            memory_bytes: 5 << 30,
+            ..all
+        });
+        assert!(memory.contains("5120 MiB (`resources.memory`)"), "{memory}");
+        let pids = said(Limits { pids: 5_000, ..all });
+        assert!(pids.contains("has 4096"), "{pids}");
+    }
 
     #[test]
     fn a_request_names_no_path_and_nothing_is_guessed() {

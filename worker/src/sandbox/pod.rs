@@ -59,7 +59,12 @@ impl Pod {
         let image = engine.pod_image().await?;
         let cgroup = engine
             .make_pod(&name, &policy::together(&spec.resources))
-            .await?;
+            .await
+            .map_err(|error| match error {
+                // The step's fault: to try again would end as this.
+                EngineError::TooMuch(what) => SandboxError::NotAllowed(what),
+                other => other.into(),
+            })?;
         let resources = match cgroup {
             Some(_) => spec.resources.clone(),
             // Those that are named, and the step's own.

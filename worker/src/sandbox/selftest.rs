@@ -44,11 +44,12 @@ const TRIED: Resources = Resources {
     pids: 64,
     work_bytes: 16 << 20,
 };
-/// What its pod may use: more, so that a rule that is taken away is missed.
+/// What its pod may use: more, so that a rule that is taken away is missed; no more than the smallest engine
+/// that is of use has.
 const POD: Resources = Resources {
     cpu_milli: 1000,
-    memory_bytes: 1 << 30,
-    pids: 4096,
+    memory_bytes: 512 << 20,
+    pids: 1024,
     work_bytes: 16 << 20,
 };
 
