@@ -47,26 +47,29 @@ impl Registry {
         );
         let file = folder.path().join("registry.yml");
         std::fs::write(&file, text)?;
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("start docker-registry")?;
         let this = Self {
             address: address.to_owned(),
-            child,
+            child: serve(&file)?,
             folder,
         };
+        this.until_it_answers().await?;
+        compile(&this.program())?;
+        Ok(this)
+    }
+
+    /// Starts it again on what it holds.
+    pub async fn returns(&mut self) -> anyhow::Result<()> {
+        self.child = serve(&self.folder.path().join("registry.yml"))?;
+        self.until_it_answers().await
+    }
+
+    async fn until_it_answers(&self) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(address).is_err() {
+        while std::net::TcpStream::connect(&self.address).is_err() {
             ensure!(Instant::now() < until, "the registry does not answer");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        compile(&this.program())?;
-        Ok(this)
+        Ok(())
     }
 
     /// Ends it; what it holds stays.
@@ -142,6 +145,17 @@ impl Drop for Registry {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn serve(file: &Path) -> anyhow::Result<Child> {
+    Command::new("docker-registry")
+        .arg("serve")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start docker-registry")
 }
 
 fn client() -> anyhow::Result<reqwest::Client> {

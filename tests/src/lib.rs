@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod crash;
 pub mod database;
+pub mod engine;
 pub mod fault;
 pub mod house;
 pub mod images;

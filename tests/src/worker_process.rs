@@ -19,6 +19,10 @@ pub struct WorkerProcess {
     docker: Docker,
     name: String,
     child: Option<Child>,
+    /// Lines for the `[engine]` of its file.
+    pub engine_keys: String,
+    /// Its data lies on a disk of so many bytes, which is its own alone.
+    pub disk_bytes: Option<u64>,
 }
 
 impl WorkerProcess {
@@ -36,6 +40,8 @@ impl WorkerProcess {
             docker: docker.negotiate_version().await?,
             name: name.to_owned(),
             child: None,
+            engine_keys: String::new(),
+            disk_bytes: None,
         })
     }
 
@@ -43,10 +49,11 @@ impl WorkerProcess {
     pub fn configure(&self, entrance: &str, slots: u32) -> anyhow::Result<()> {
         let text = format!(
             "[worker]\nname = \"{}\"\ndata-dir = \"{}/worker\"\nslots = {slots}\n\
-             [orchestrator]\nurl = \"{entrance}\"\n[engine]\nsocket = \"{}\"\n",
+             [orchestrator]\nurl = \"{entrance}\"\n[engine]\nsocket = \"{}\"\n{}",
             self.name,
             self.folder.display(),
-            self.engine.display()
+            self.engine.display(),
+            self.engine_keys,
         );
         Ok(std::fs::write(self.folder.join("worker.toml"), text)?)
     }
@@ -68,7 +75,10 @@ impl WorkerProcess {
             .create(true)
             .append(true)
             .open(self.folder.join("worker.log"))?;
-        let mut command = self.command("run");
+        let mut command = match self.disk_bytes {
+            None => self.command("run"),
+            Some(bytes) => self.on_a_disk(bytes, &self.command("run")),
+        };
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -138,6 +148,22 @@ impl WorkerProcess {
     /// The last that it said.
     pub fn words(&self) -> String {
         last_words(&self.folder.join("worker.log"))
+    }
+
+    /// The same command with a file system of its own over the data folder, what lies in it copied. It goes
+    /// with the process.
+    fn on_a_disk(&self, bytes: u64, command: &Command) -> Command {
+        let script = format!(
+            "cp -a \"$0\" \"$0.kept\" && mount -t tmpfs -o size={bytes},mode=700 tmpfs \"$0\" \
+             && cp -a \"$0.kept/.\" \"$0\" && exec \"$@\""
+        );
+        let mut small = Command::new("unshare");
+        small
+            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+            .arg(self.folder.join("worker"))
+            .arg(command.get_program())
+            .args(command.get_args());
+        small
     }
 
     fn own(&self) -> HashMap<String, Vec<String>> {

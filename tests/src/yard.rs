@@ -38,6 +38,23 @@ pub struct StepRow {
     pub fence: i64,
 }
 
+/// What a story wants of its yard.
+#[derive(Default)]
+pub struct Wanted<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// One commit each.
+    pub pipelines: &'a [String],
+    /// In every commit, when it is not empty.
+    pub dockerfile: &'a str,
+    /// More of `sallyport.toml`.
+    pub tools: &'a str,
+    /// More of `worker.toml`'s `[engine]`.
+    pub engine: &'a str,
+    /// The worker's data lies on a disk of so many bytes.
+    pub disk_bytes: Option<u64>,
+}
+
 /// The processes, with a folder of their own.
 pub struct Yard {
     binaries: PathBuf,
@@ -54,17 +71,23 @@ impl Yard {
     pub async fn start(
         place: &Place,
         registry: &Registry,
-        worker_name: &str,
-        pipelines: &[String],
-        tools: &str,
+        wanted: Wanted<'_>,
     ) -> anyhow::Result<Self> {
         let orchestrator = Orchestrator::start().await?;
-        let pushes = pipelines
+        let files = |pipeline| {
+            let dockerfile = ("Dockerfile", wanted.dockerfile);
+            let given = (!wanted.dockerfile.is_empty()).then_some(dockerfile);
+            [(".sallyport.yml", pipeline)].into_iter().chain(given)
+        };
+        let pushes = wanted
+            .pipelines
             .iter()
-            .map(|pipeline| orchestrator.commit(pipeline))
+            .map(|pipeline| orchestrator.commit_files(&files(pipeline).collect::<Vec<_>>()))
             .collect::<anyhow::Result<_>>()?;
         let folder = tempfile::tempdir()?;
-        let worker = WorkerProcess::new(place, folder.path(), worker_name).await?;
+        let mut worker = WorkerProcess::new(place, folder.path(), wanted.worker).await?;
+        worker.engine_keys = wanted.engine.to_owned();
+        worker.disk_bytes = wanted.disk_bytes;
         worker.configure(&orchestrator.entrance(), SLOTS)?;
         worker.enrol(&orchestrator.enrolment_token().await?).await?;
         let mut this = Self {
@@ -74,7 +97,8 @@ impl Yard {
             pushes,
             folder,
         };
-        this.move_in(orchestrator, &registry.address, tools).await?;
+        this.move_in(orchestrator, &registry.address, wanted.tools)
+            .await?;
         this.start_server()?;
         this.worker.start()?;
         Ok(this)

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
 use tests::images::{Registry, Wish};
 use tests::place::Place;
-use tests::yard::Yard;
+use tests::yard::{Wanted, Yard};
 
 /// How long the orchestrator lies dead.
 const AWAY: Duration = Duration::from_secs(20);
@@ -32,9 +32,12 @@ async fn a_step_goes_on_while_the_orchestrator_lies_dead() {
     let registry = Registry::start(&place.registry).await.unwrap();
     let image = registry.push("base/steps", &STEPS).await.unwrap();
     let steps = run("unit", &image, &["/steps", "count", "2600", "10"], "");
-    let mut yard = Yard::start(&place, &registry, "dead-1", &[pipeline(&steps)], "")
-        .await
-        .unwrap();
+    let wanted = Wanted {
+        worker: "dead-1",
+        pipelines: &[pipeline(&steps)],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     yard.push(0).await.unwrap();
     yard.until("the step prints", async || {
         let step = yard.step(1, "unit").await;
@@ -88,15 +91,12 @@ async fn a_worker_that_is_killed_in_any_phase_starts_again_and_the_step_is_retri
         ),
         run("reporting", &image, &slow, ", needs: [uploading]"),
     ];
-    let mut yard = Yard::start(
-        &place,
-        &registry,
-        "killed-1",
-        &[pipeline(&steps.concat())],
-        "",
-    )
-    .await
-    .unwrap();
+    let wanted = Wanted {
+        worker: "killed-1",
+        pipelines: &[pipeline(&steps.concat())],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
 
     // A registry that does not answer holds the pull.
     kill(registry.pid().unwrap(), Signal::SIGSTOP).unwrap();
@@ -191,6 +191,12 @@ async fn steps_that_misbehave_end_with_their_own_fault_and_leave_nothing() {
         ("nothing", &image, &["/nothing"], ""),
         ("over-etc", &over_etc, &["/steps", "garble"], ""),
         (
+            "greedy",
+            &image,
+            &["/steps", "garble"],
+            ", resources: { cpu: 64 }",
+        ),
+        (
             "removes",
             &image,
             &["/steps", "remove", "/work/src"],
@@ -199,16 +205,19 @@ async fn steps_that_misbehave_end_with_their_own_fault_and_leave_nothing() {
     ] {
         steps.push_str(&run(name, image, command, more));
     }
-    let mut yard = Yard::start(&place, &registry, "bad-1", &[pipeline(&steps)], "")
-        .await
-        .unwrap();
+    let wanted = Wanted {
+        worker: "bad-1",
+        pipelines: &[pipeline(&steps)],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     yard.push(0).await.unwrap();
     yard.ended(1).await.unwrap();
     let mut ends = Vec::new();
     let mut logs = std::collections::BTreeMap::new();
     for name in [
         "forks", "fills", "volume", "stubborn", "floods", "garbles", "nothing", "over-etc",
-        "removes",
+        "greedy", "removes",
     ] {
         let step = yard.step(1, name).await.unwrap();
         assert_eq!(step.fence, 1, "{name} was not tried again: {step:?}");
@@ -229,6 +238,7 @@ async fn steps_that_misbehave_end_with_their_own_fault_and_leave_nothing() {
     garbles: passed 
     nothing: failed exit code 127
     over-etc: refused the sandbox does not allow it: /etc as a writable folder or VOLUME
+    greedy: refused the sandbox does not allow it: its pod needs 64000 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers
     removes: failed /work/src is not there any more, so nothing of it can be kept
     ");
     assert!(text("forks").contains("refused: true"), "{}", text("forks"));
@@ -274,9 +284,13 @@ async fn a_scanner_that_crashes_hangs_or_prints_garbage_is_never_a_clean_bill() 
         let step = "  secrets: { analyze: { tools: [gitleaks] }, timeout: 4s }\n";
         format!("{}# scanner: {how}\n", pipeline(step))
     });
-    let mut yard = Yard::start(&place, &registry, "scan-1", &commits, &tools)
-        .await
-        .unwrap();
+    let wanted = Wanted {
+        worker: "scan-1",
+        pipelines: &commits,
+        tools: &tools,
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     let mut ends = Vec::new();
     for number in 0..3 {
         yard.push(number).await.unwrap();

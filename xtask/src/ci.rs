@@ -29,7 +29,7 @@ const REGISTRY: &str = "127.0.0.1:5999";
 /// Where stories of the real worker find its programs.
 const BINARIES_VARIABLE: &str = "SALLYPORT_TEST_BINARIES";
 /// The stories of the real worker.
-const STORIES: [&str; 2] = ["real_worker", "real_story"];
+const STORIES: [&str; 3] = ["real_worker", "worker_faults", "real_story"];
 /// dockerd with its containerd, on a slow disk.
 const ENGINE_START: Duration = Duration::from_secs(60);
 

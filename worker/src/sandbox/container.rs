@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// Between the request to end and the end.
 const STOP_SECS: i32 = 5;
 /// The engine tells of an end at about the time at which the output ends.
-const END_TOLD: Duration = Duration::from_secs(10);
+const END_TOLD: Duration = Duration::from_secs(3);
 
 /// A container that runs or has ended.
 pub struct Running {

@@ -1,0 +1,253 @@
+//! What happens to the real worker: a base that brings more than its Dockerfile says, a registry that is
+//! silent or down, a full disk, an engine that hangs, output that is cut off.
+
+use nix::sys::signal::{Signal, kill};
+use tests::engine::{CutEngine, OwnEngine};
+use tests::images::{Registry, Wish};
+use tests::place::Place;
+use tests::yard::{Wanted, Yard};
+
+const STEPS: Wish<'static> = Wish {
+    program: "/steps",
+    volumes: &[],
+    on_build: &[],
+    only_here: "",
+};
+
+fn pipeline(steps: &str) -> String {
+    format!("version: 1\non: {{ push: {{ branches: [main] }} }}\nsteps:\n{steps}")
+}
+
+/// A `run` step in one line.
+fn run(name: &str, image: &str, command: &[&str], more: &str) -> String {
+    format!("  {name}: {{ run: {{ image: \"{image}\", command: {command:?} }}{more} }}\n")
+}
+
+/// An image that an engine which is kept does not hold already.
+async fn new_image(registry: &Registry, name: &str) -> String {
+    let unique = tempfile::tempdir().unwrap();
+    let unique = unique.path().display().to_string();
+    let wish = Wish {
+        only_here: &unique,
+        ..STEPS
+    };
+    registry.push(name, &wish).await.unwrap()
+}
+
+/// Waits until a step has had so many leases that have ended; why each of them did.
+async fn ends(yard: &Yard, step: &str, leases: usize) -> Vec<String> {
+    yard.until("a lease ends", async || {
+        let ends = yard.leases(step).await?;
+        let ended = ends.iter().filter(|end| !end.is_empty()).count();
+        Ok((ended >= leases).then(|| ends[..leases].to_vec()))
+    })
+    .await
+    .unwrap()
+}
+
+async fn until_it_prints(yard: &Yard, step: &str, line: &str) {
+    yard.until("the step prints", async || {
+        let Ok(step) = yard.step(1, step).await else {
+            return Ok(None);
+        };
+        let log = yard.log(&step).await.unwrap_or_default().0;
+        Ok(String::from_utf8_lossy(&log).contains(line).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_base_that_brings_onbuild_is_refused_at_the_line_that_names_it() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let plain = registry.push("base/steps", &STEPS).await.unwrap();
+    let brings = Wish {
+        on_build: &["RUN /steps flood", "COPY . /all"],
+        ..STEPS
+    };
+    let brings = registry.push("base/brings", &brings).await.unwrap();
+    let dockerfile = format!("FROM {plain} AS one\n\nFROM {brings}\n");
+    let wanted = Wanted {
+        worker: "onbuild-1",
+        pipelines: &[pipeline(
+            "  web: { build: { dockerfile: Dockerfile, context: . } }\n",
+        )],
+        dockerfile: &dockerfile,
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    yard.ended(1).await.unwrap();
+    let refused = "refused the Dockerfile asks for what is not allowed";
+    assert_eq!(yard.leases("web").await.unwrap(), [refused]);
+    let step = yard.step(1, "web").await.unwrap();
+    let log = String::from_utf8(yard.log(&step).await.unwrap().0).unwrap();
+    assert!(
+        log.contains("error[onbuild]: the base image brings ONBUILD instructions"),
+        "{log}"
+    );
+    assert!(log.contains("--> Dockerfile:3:6"), "{log}");
+    assert!(log.contains("the first is `RUN /steps flood`"), "{log}");
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_registry_that_is_silent_or_down_costs_a_lease_after_bounded_tries() {
+    let place = Place::find().unwrap();
+    let mut registry = Registry::start(&place.registry).await.unwrap();
+    let base = registry.push("base/steps", &STEPS).await.unwrap();
+    let new = new_image(&registry, "base/new").await;
+    let steps = [
+        run("pulls", &new, &["/steps", "count", "3", "1"], ""),
+        "  web: { build: { dockerfile: Dockerfile, context: . }, needs: [pulls] }\n".to_owned(),
+    ];
+    // Long enough for the registry to be stopped before the push.
+    let dockerfile = format!("FROM {base}\nRUN [\"/steps\", \"count\", \"400\", \"10\"]\n");
+    let wanted = Wanted {
+        worker: "registry-1",
+        pipelines: &[pipeline(&steps.concat())],
+        dockerfile: &dockerfile,
+        engine: "registry-timeout-secs = 1\n",
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    kill(registry.pid().unwrap(), Signal::SIGSTOP).unwrap();
+    yard.push(0).await.unwrap();
+    let silent = ends(&yard, "pulls", 1).await;
+    let words = "1 s passed without a word";
+    assert_eq!(
+        silent,
+        [format!(
+            "infrastructure registry: could not pull an image: {words}"
+        )]
+    );
+    registry.goes().unwrap();
+    let down = ends(&yard, "pulls", 2).await.pop().unwrap();
+    let begins = format!("infrastructure registry: could not pull {new}: ");
+    assert!(down.starts_with(&begins), "{down}");
+    registry.returns().await.unwrap();
+    assert_eq!(ends(&yard, "pulls", 3).await[2], "passed");
+
+    until_it_prints(&yard, "web", "line 50\n").await;
+    kill(registry.pid().unwrap(), Signal::SIGSTOP).unwrap();
+    let silent = ends(&yard, "web", 1).await;
+    assert_eq!(
+        silent,
+        [format!(
+            "infrastructure registry: could not push the image: {words}"
+        )]
+    );
+    kill(registry.pid().unwrap(), Signal::SIGCONT).unwrap();
+    assert_eq!(yard.ended(1).await.unwrap(), "passed ");
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_log_for_which_the_worker_has_no_room_ends_the_step_and_not_the_worker() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let image = registry.push("base/steps", &STEPS).await.unwrap();
+    let steps = [
+        run("floods", &image, &["/steps", "flood"], ""),
+        run("small", &image, &["/steps", "count", "3", "1"], ""),
+    ];
+    let wanted = Wanted {
+        worker: "full-1",
+        pipelines: &steps.map(|step| pipeline(&step)),
+        disk_bytes: Some(4 << 20),
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    let full = ends(&yard, "floods", 1).await.concat();
+    assert!(
+        full.starts_with("infrastructure log: could not use the spool file "),
+        "{full}"
+    );
+    assert!(full.contains("No space left on device"), "{full}");
+    assert!(
+        yard.ended(1).await.unwrap().starts_with("infrastructure "),
+        "it was tried again, and not for ever"
+    );
+    yard.push(1).await.unwrap();
+    assert_eq!(yard.ended(2).await.unwrap(), "passed ");
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn output_that_is_cut_off_is_never_a_whole_log() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let image = registry.push("base/steps", &STEPS).await.unwrap();
+    let engine = CutEngine::before(&place.engine).unwrap();
+    let place = Place {
+        engine: engine.socket(),
+        ..place
+    };
+    let wanted = Wanted {
+        worker: "cut-1",
+        pipelines: &[pipeline(&run(
+            "unit",
+            &image,
+            &["/steps", "count", "800", "10"],
+            "",
+        ))],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    until_it_prints(&yard, "unit", "line 50\n").await;
+    engine.cut();
+    assert_eq!(yard.ended(1).await.unwrap(), "passed ");
+    let lost =
+        "infrastructure the engine lost sight of a container: its output ended before it did";
+    assert_eq!(yard.leases("unit").await.unwrap(), [lost, "passed"]);
+    let step = yard.step(1, "unit").await.unwrap();
+    let log = String::from_utf8(yard.log(&step).await.unwrap().0).unwrap();
+    let lines = log.lines().filter(|line| line.starts_with("line "));
+    assert_eq!(lines.count(), 800);
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root, a registry's address and the programs, which cargo ci names"]
+async fn a_step_on_an_engine_that_hangs_ends_at_its_deadline_and_the_next_one_runs() {
+    let place = Place::find().unwrap();
+    let engine = OwnEngine::start(&place, "sallyport-hangs").await.unwrap();
+    let place = Place {
+        engine: engine.socket(),
+        ..place
+    };
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let image = registry.push("base/steps", &STEPS).await.unwrap();
+    let count = ["/steps", "count", "2000", "10"];
+    let pipelines = [
+        run("unit", &image, &count, ", timeout: 5s"),
+        run("small", &image, &["/steps", "count", "3", "1"], ""),
+    ]
+    .map(|step| pipeline(&step));
+    let wanted = Wanted {
+        worker: "hangs-1",
+        pipelines: &pipelines,
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    until_it_prints(&yard, "unit", "line 50\n").await;
+    engine.dockerd(Signal::SIGSTOP).unwrap();
+    assert_eq!(yard.ended(1).await.unwrap(), "deadline 5 s");
+    engine.dockerd(Signal::SIGCONT).unwrap();
+    yard.push(1).await.unwrap();
+    assert_eq!(yard.ended(2).await.unwrap(), "passed ");
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
