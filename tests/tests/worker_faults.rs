@@ -244,7 +244,8 @@ async fn a_step_on_an_engine_that_hangs_ends_at_its_deadline_and_the_next_one_ru
     yard.push(0).await.unwrap();
     until_it_prints(&yard, "unit", "line 50\n").await;
     engine.dockerd(Signal::SIGSTOP).unwrap();
-    assert_eq!(yard.ended(1).await.unwrap(), "deadline 5 s");
+    assert_eq!(yard.ended(1).await.unwrap(), "deadline of step unit");
+    assert_eq!(yard.leases("unit").await.unwrap(), ["deadline 5 s"]);
     engine.dockerd(Signal::SIGCONT).unwrap();
     yard.push(1).await.unwrap();
     assert_eq!(yard.ended(2).await.unwrap(), "passed ");

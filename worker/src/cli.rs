@@ -142,7 +142,11 @@ fn run(line: Line) -> anyhow::Result<ExitCode> {
             engine_host::run_inside(&file.engine_host, &outer_network)?;
             return Ok(ExitCode::SUCCESS);
         }
-        command => command,
+        command @ (Command::Enrol { .. }
+        | Command::CheckConfig { .. }
+        | Command::Run { .. }
+        | Command::Engine { .. }
+        | Command::Selftest { .. }) => command,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

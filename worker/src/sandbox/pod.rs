@@ -60,11 +60,7 @@ impl Pod {
         let cgroup = engine
             .make_pod(&name, &policy::together(&spec.resources))
             .await
-            .map_err(|error| match error {
-                // The step's fault: to try again would end as this.
-                EngineError::TooMuch(what) => SandboxError::NotAllowed(what),
-                other => other.into(),
-            })?;
+            .map_err(too_much)?;
         let resources = match cgroup {
             Some(_) => spec.resources.clone(),
             // Those that are named, and the step's own.
@@ -267,6 +263,15 @@ impl Pod {
             resources: &self.resources,
             labels: &self.labels,
         }
+    }
+}
+
+/// A step that asks for more than the engine has would get as little the next time.
+fn too_much(error: EngineError) -> SandboxError {
+    if let EngineError::TooMuch(what) = error {
+        SandboxError::NotAllowed(what)
+    } else {
+        error.into()
     }
 }
 
