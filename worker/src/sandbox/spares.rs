@@ -118,9 +118,7 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs a container engine, named by SALLYPORT_TEST_ENGINE"]
     async fn a_pod_that_was_made_ahead_is_given_once_and_for_nothing_else() {
-        let config = crate::engine::Config {
-            socket: std::env::var("SALLYPORT_TEST_ENGINE").unwrap().into(),
-        };
+        let config = crate::engine::Config::at(std::env::var("SALLYPORT_TEST_ENGINE").unwrap());
         let engine = Engine::connect(&config, "spares-test").await.unwrap();
         let tasks = TaskTracker::new();
         tasks.close();
