@@ -14,8 +14,10 @@ mod hook;
 mod init;
 mod lint;
 mod project;
+mod promotion;
 mod run;
 mod serve;
+mod shown;
 mod signer;
 mod user;
 mod worker;
@@ -24,6 +26,10 @@ use crate::config::Place;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How often a command that waits looks.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Exit codes of all our programs (DECISIONS 7).
 pub mod exit {
@@ -76,6 +82,9 @@ enum Command {
     /// Projects and their settings.
     #[command(subcommand)]
     Project(project::ProjectCommand),
+    /// Promotions of releases into environments.
+    #[command(subcommand)]
+    Promotion(promotion::PromotionCommand),
     /// Runs and their steps.
     #[command(subcommand)]
     Run(run::RunCommand),
@@ -107,6 +116,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Explain(args) => lint::explain_file(&args),
         Command::Hook(command) => hook::run(&place, command).await,
         Command::Project(command) => project::run(&place, command).await,
+        Command::Promotion(command) => promotion::run(&place, command).await,
         Command::Run(command) => run::run(&place, command).await,
         Command::Worker(command) => worker::run(&place, command).await,
         Command::Signer(command) => signer::run(&place, command).await,

@@ -1,15 +1,12 @@
 //! `sallyport run list|show|wait|log|cancel|again`.
 
 use super::client::{Answer, Client};
-use super::{exit, say};
+use super::shown::{each, printable, text};
+use super::{LOOK, exit, say};
 use crate::config::Place;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// How often `wait` and `log --follow` look.
-const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RunCommand {
@@ -79,11 +76,8 @@ pub(super) async fn run(config: &Place, command: RunCommand) -> anyhow::Result<u
         RunCommand::Again(which) => {
             let path = format!("{}/again", which.path());
             match client.post::<Value>(&path, &json!({})).await? {
-                Answer::Good(made) => {
-                    say(&format!(
-                        "run {}",
-                        made.get("number").context("no number came")?
-                    ));
+                Answer::Good(_) => {
+                    say("asked for: the new run is the first of `sallyport run list` in a moment");
                     Ok(exit::YES)
                 }
                 Answer::Refused(code) => Ok(code),
@@ -167,20 +161,10 @@ fn show(run: &Value) {
         text(run, "commit")
     );
     say(&printable(&head));
-    for complaint in run
-        .get("complaints")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for complaint in each(run, "complaints") {
         say(text(complaint, "rendered").trim_end());
     }
-    for step in run
-        .get("steps")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for step in each(run, "steps") {
         let (name, kind, state) = (text(step, "name"), text(step, "kind"), text(step, "state"));
         say(&printable(&format!(
             "  {name}  {kind}  {state}{}",
@@ -194,25 +178,4 @@ fn is_over(run: &Value) -> bool {
         text(run, "state").as_str(),
         "finished" | "invalid" | "refused"
     )
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or("")
-        .to_owned()
-}
-
-/// Foreign text must not redraw the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' {
-                '\u{FFFD}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
