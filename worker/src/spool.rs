@@ -298,17 +298,29 @@ impl LogSender {
     pub async fn next(&mut self) -> Result<Option<Chunk>, SpoolError> {
         loop {
             let (available, closed) = self.available()?;
-            let full = available >= LOG_CHUNK_BYTES_MAX as u64;
             if available > 0 {
-                if !full && !closed {
-                    tokio::time::sleep(GATHER).await;
-                }
+                self.gather().await?;
                 return self.read().map(Some);
             }
             if closed {
                 return Ok(None);
             }
             self.shared.news.notified().await;
+        }
+    }
+
+    /// Waits for what goes in the same chunk: for [`GATHER`], unless it is full or nothing more will come.
+    async fn gather(&self) -> Result<(), SpoolError> {
+        let mut over = std::pin::pin!(tokio::time::sleep(GATHER));
+        loop {
+            let (available, closed) = self.available()?;
+            if closed || available >= LOG_CHUNK_BYTES_MAX as u64 {
+                return Ok(());
+            }
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                () = self.shared.news.notified() => {}
+            }
         }
     }
 
