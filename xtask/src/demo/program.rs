@@ -46,6 +46,8 @@ pub(crate) fn command(
     command.arg("--").arg(program);
     command
         .env(MARK, &ledger.entry.name)
+        // As in the units of docs/operations.md.
+        .env("MALLOC_MMAP_THRESHOLD_", "131072")
         .current_dir("/")
         .stdin(Stdio::null());
     command
