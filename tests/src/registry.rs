@@ -5,6 +5,8 @@ use crate::house::House;
 use anyhow::{Context as _, bail, ensure};
 use contract::digest::Digest;
 use evidence::{cosign, names, oci};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use regex::Regex;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -70,6 +72,12 @@ impl Registry {
     pub fn goes(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// One that is stopped takes connections and answers none, until it goes on.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?;
         Ok(())
     }
 

@@ -1,8 +1,10 @@
-//! The main story in earnest: the real worker on its real engine builds, analyses, scans and tests, and
-//! the orchestrator is killed once in each stage of the flow. It ends as the undisturbed one does.
+//! The main story in earnest: the real worker on its real engine builds, analyses, scans and tests. The
+//! orchestrator is killed once in each stage of the flow, and it ends as the undisturbed one does; the
+//! worker is killed while it builds, pushes and tests, and it ends well, too.
 
 use anyhow::{Context as _, ensure};
 use contract::digest::Digest;
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,12 +69,30 @@ const KILLS: [(&str, &str); 11] = [
     ("promotion", "promotion.applied 1 before"),
 ];
 
+/// What is done to the worker and its registry, once the log of a step's lease says so far.
+const BLOWS: [(&str, i64, &str, Blow); 4] = [
+    ("web", 1, "line 20", Blow::Kill),
+    ("web", 2, "line 20", Blow::Hold),
+    ("web", 2, "::section:: Push", Blow::Kill),
+    ("api", 1, "line 50", Blow::Kill),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    /// The registry answers no more: a push is under way for as long as that.
+    Hold,
+    /// The worker dies and is started again; the registry goes on.
+    Kill,
+}
+
 /// What a story leaves behind, without what differs from one to the next: ids, times, and the digest of
 /// the image, which holds when it was built.
 struct Left {
     database: Snapshot,
     registry: Vec<String>,
     lines: Vec<String>,
+    /// Each step with how often it was leased.
+    leases: Vec<String>,
 }
 
 /// One instance with everything real but people and forge.
@@ -95,10 +115,10 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SALLYPORT_KILL_BINARY and the worker's engine, which cargo ci names"]
 async fn an_orchestrator_that_is_killed_once_in_each_stage_ends_the_story_as_if_it_had_not_been() {
-    let mut stage = Stage::set().await.unwrap();
-    let undisturbed = stage.plays(&[]).await.unwrap();
+    let mut stage = Stage::set(PIPELINE, DOCKERFILE).await.unwrap();
+    let undisturbed = stage.plays(&[], &[]).await.unwrap();
     let kills: Vec<Point> = KILLS.iter().map(|(_, at)| at.parse().unwrap()).collect();
-    let killed = stage.plays(&kills).await.unwrap();
+    let killed = stage.plays(&kills, &[]).await.unwrap();
     let differ = differences(&undisturbed.database, &killed.database);
     assert!(differ.is_empty(), "{}", differ.join("\n"));
     assert_eq!(killed.registry, undisturbed.registry);
@@ -107,8 +127,22 @@ async fn an_orchestrator_that_is_killed_once_in_each_stage_ends_the_story_as_if_
     assert_eq!(killed.lines, wanted, "every line, once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SALLYPORT_KILL_BINARY and the worker's engine, which cargo ci names"]
+async fn a_worker_that_is_killed_while_it_builds_pushes_and_tests_does_it_again() {
+    // Long enough to be killed in.
+    let dockerfile = DOCKERFILE.replace(r#""3", "1""#, r#""300", "10""#);
+    let pipeline = PIPELINE.replace(r#""ask", "8080""#, r#""test", "300""#);
+    let mut stage = Stage::set(&pipeline, &dockerfile).await.unwrap();
+    let left = stage.plays(&[], &BLOWS).await.unwrap();
+    // What ran beside these two was killed with them, or was over.
+    for lease in ["web 3", "api 2"] {
+        assert!(left.leases.contains(&lease.to_owned()), "{:?}", left.leases);
+    }
+}
+
 impl Stage {
-    async fn set() -> anyhow::Result<Self> {
+    async fn set(pipeline: &str, dockerfile: &str) -> anyhow::Result<Self> {
         let place = Place::find()?;
         let binary = PathBuf::from(std::env::var(BINARY_VARIABLE).context(BINARY_VARIABLE)?);
         let mut ports = Ports::free()?;
@@ -116,7 +150,7 @@ impl Stage {
         ports.registry = port.parse()?;
         let house = House::furnish(Database::Sqlite, ports).await?;
         let mut base = images::Registry::start(&place.registry).await?;
-        let push = furnished(&house, &base).await?;
+        let push = furnished(&house, &base, pipeline, dockerfile).await?;
         base.goes()?;
         let folder = tempfile::tempdir()?;
         let worker = WorkerProcess::new(&place, folder.path(), "story-1").await?;
@@ -137,7 +171,11 @@ impl Stage {
     }
 
     /// One story from its beginning until prod holds the release.
-    async fn plays(&mut self, kills: &[Point]) -> anyhow::Result<Left> {
+    async fn plays(
+        &mut self,
+        kills: &[Point],
+        blows: &[(&str, i64, &str, Blow)],
+    ) -> anyhow::Result<Left> {
         let began = Instant::now();
         // One registry at a time: there is one address at which the engine reaches it.
         self.registry = None;
@@ -149,7 +187,12 @@ impl Stage {
         let mut process = Server::start(&self.binary, &server, kills, None)?;
         self.worker.start()?;
         let mut look = self.house.database.look(&server).await?;
-        if let Err(problem) = self.acts(&mut process, &mut look).await {
+        let mut blows = Blows {
+            left: blows,
+            data: server.join("data"),
+            registry: &registry,
+        };
+        if let Err(problem) = self.acts(&mut process, &mut look, &mut blows).await {
             let (server, worker) = (process.said(), self.worker.words());
             let words = format!("the server's last words:\n{server}\nthe worker's:\n{worker}");
             return Err(problem.context(words));
@@ -167,7 +210,12 @@ impl Stage {
         Ok(left)
     }
 
-    async fn acts(&mut self, process: &mut Server, look: &mut Look) -> anyhow::Result<()> {
+    async fn acts(
+        &mut self,
+        process: &mut Server,
+        look: &mut Look,
+        blows: &mut Blows<'_>,
+    ) -> anyhow::Result<()> {
         let mut people = People::new(&self.house.ports.public_url())?;
         self.push.until_taken(process).await?;
         let until = Instant::now() + PATIENCE;
@@ -180,16 +228,56 @@ impl Stage {
             }
             ensure!(Instant::now() < until, "not over in time: {standing:?}");
             people.act(&standing).await?;
+            blows.fall(look, &mut self.worker).await?;
             tokio::time::sleep(LOOK).await;
         }
         let missed = process.next_kill();
         ensure!(missed.is_none(), "never reached: {missed:?}");
+        ensure!(blows.left.is_empty(), "never reached: {:?}", blows.left);
         process.ready(&self.house.ports.public_url()).await
     }
 }
 
+/// What is still to be done to the worker and its registry.
+struct Blows<'a> {
+    left: &'a [(&'a str, i64, &'a str, Blow)],
+    data: PathBuf,
+    registry: &'a Registry,
+}
+
+impl Blows<'_> {
+    /// Does the next one when its time has come.
+    async fn fall(&mut self, look: &mut Look, worker: &mut WorkerProcess) -> anyhow::Result<()> {
+        let Some(((step, fence, says, blow), later)) = self.left.split_first() else {
+            return Ok(());
+        };
+        let ids = texts(look, "id", &format!("step WHERE name = '{step}'")).await?;
+        let log = ids
+            .first()
+            .and_then(|id| kept_log(&self.data, id, *fence).ok());
+        if !String::from_utf8_lossy(&log.unwrap_or_default()).contains(says) {
+            return Ok(());
+        }
+        match blow {
+            Blow::Hold => self.registry.signal(Signal::SIGSTOP)?,
+            Blow::Kill => {
+                worker.kill()?;
+                self.registry.signal(Signal::SIGCONT)?;
+                worker.start()?;
+            }
+        }
+        self.left = later;
+        Ok(())
+    }
+}
+
 /// Pushes base and tools, names them in the server's file, and commits; the push that tells of it.
-async fn furnished(house: &House, registry: &images::Registry) -> anyhow::Result<Push> {
+async fn furnished(
+    house: &House,
+    registry: &images::Registry,
+    pipeline: &str,
+    dockerfile: &str,
+) -> anyhow::Result<Push> {
     let steps = Wish {
         program: "/steps",
         ..Wish::default()
@@ -213,8 +301,8 @@ async fn furnished(house: &House, registry: &images::Registry) -> anyhow::Result
     }
     std::fs::write(house.config(), config)?;
     let files = [
-        (".sallyport.yml", &*PIPELINE.replace("@BASE@", &base)),
-        ("Dockerfile", &*DOCKERFILE.replace("@BASE@", &base)),
+        (".sallyport.yml", &*pipeline.replace("@BASE@", &base)),
+        ("Dockerfile", &*dockerfile.replace("@BASE@", &base)),
         ("shop.txt", "sold\n"),
     ];
     let commit = repository::commit(&house.repository(), &files)?;
@@ -258,6 +346,7 @@ async fn left(look: &mut Look, server: &Path, registry: &Registry) -> anyhow::Re
         database,
         registry: held(registry, &digest)?.into_iter().map(named).collect(),
         lines: lines.map(str::to_owned).collect(),
+        leases: texts(look, "name || ' ' || fence", "step").await?,
     })
 }
 
