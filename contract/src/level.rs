@@ -5,8 +5,9 @@ use std::fmt;
 
 /// A level becomes part of a URI.
 const LEVEL_BYTES_MAX: usize = 64;
-/// Runtimes that give each container a kernel of its own.
-const OWN_KERNEL: [&str; 5] = ["runsc", "gvisor", "kata", "kata-runtime", "kata-fc"];
+/// Runtimes whose containers share the host's kernel: no other is held to be less.
+const SHARED_KERNEL: [&str; 2] = [RUNC, "crun"];
+const RUNC: &str = "runc";
 const USER_NAMESPACE: &str = "-userns";
 const ROOTLESS: &str = "-rootless";
 
@@ -19,8 +20,8 @@ pub struct Level {
     users: Users,
 }
 
-/// Whose root a container's root is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whose root a container's root is; the better one is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Users {
     /// The host's.
     Same,
@@ -33,7 +34,7 @@ enum Users {
 /// A text that is no level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a level of isolation: wanted `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`, of a-z, 0-9 and hyphens"
+    "not a level of isolation: wanted `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`, of a-z, 0-9, hyphen, full stop and underscore"
 )]
 pub struct LevelError;
 
@@ -41,7 +42,7 @@ impl Level {
     /// The most that the worker's own engine has today: what a token grants when nobody says otherwise.
     pub fn of_our_own_engine() -> Self {
         Self {
-            runtime: "runc".to_owned(),
+            runtime: RUNC.to_owned(),
             users: Users::Apart,
         }
     }
@@ -51,7 +52,7 @@ impl Level {
         let good = text.len() <= LEVEL_BYTES_MAX
             && text
                 .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
         let rest = text.strip_prefix("docker-").filter(|_| good);
         let rest = rest.ok_or(LevelError)?;
         let (runtime, users) = if let Some(runtime) = rest.strip_suffix(USER_NAMESPACE) {
@@ -61,7 +62,9 @@ impl Level {
         } else {
             (rest, Users::Same)
         };
-        if runtime.is_empty() || runtime.starts_with('-') || runtime.ends_with('-') {
+        // A second suffix would be read as the first when a level that was lowered is read again.
+        let is_suffixed = runtime.ends_with(USER_NAMESPACE) || runtime.ends_with(ROOTLESS);
+        if runtime.is_empty() || runtime.starts_with('-') || runtime.ends_with('-') || is_suffixed {
             return Err(LevelError);
         }
         Ok(Self {
@@ -71,23 +74,19 @@ impl Level {
     }
 
     /// What is left of a level that somebody claims when no more than `granted` is believed: of each side
-    /// the lesser.
+    /// the lesser. Two runtimes that are not known to share a kernel cannot be compared: the least is left.
     pub fn at_most(&self, granted: &Self) -> Self {
-        let kernel = |level: &Self| OWN_KERNEL.contains(&level.runtime.as_str());
-        let apart = |level: &Self| level.users != Users::Same;
-        let runtime = if kernel(self) && !kernel(granted) {
+        let shares = |level: &Self| SHARED_KERNEL.contains(&level.runtime.as_str());
+        let runtime = if shares(self) || self.runtime == granted.runtime {
+            &self.runtime
+        } else if shares(granted) {
             &granted.runtime
         } else {
-            &self.runtime
-        };
-        let users = if apart(self) && !apart(granted) {
-            granted.users
-        } else {
-            self.users
+            RUNC
         };
         Self {
-            runtime: runtime.clone(),
-            users,
+            runtime: runtime.to_owned(),
+            users: self.users.min(granted.users),
         }
     }
 }
@@ -135,6 +134,7 @@ mod tests {
             "docker-runc",
             "docker-runc-userns",
             "docker-kata-runtime-rootless",
+            "docker-io.containerd.kata.v2",
         ] {
             assert_eq!(Level::parse(good).unwrap().to_string(), good);
         }
@@ -147,6 +147,8 @@ mod tests {
             "docker-Runc",
             "docker-runc/../x",
             "docker-runc@v1",
+            "docker-runc-userns-userns",
+            "docker-runsc-userns-rootless",
             &format!("docker-{}", "a".repeat(80)),
         ] {
             assert!(Level::parse(bad).is_err(), "{bad}");
@@ -167,8 +169,11 @@ mod tests {
             (
                 "docker-runc-rootless",
                 "docker-runc-userns",
-                "docker-runc-rootless",
+                "docker-runc-userns",
             ),
+            ("docker-kata-qemu", "docker-runc", "docker-runc"),
+            ("docker-kata-qemu", "docker-runsc", "docker-runc"),
+            ("docker-kata-qemu", "docker-kata-qemu", "docker-kata-qemu"),
             ("docker-runsc", "docker-runc-userns", "docker-runc"),
             (
                 "docker-runsc-userns",

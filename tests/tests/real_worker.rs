@@ -238,7 +238,7 @@ async fn steps_that_misbehave_end_with_their_own_fault_and_leave_nothing() {
     garbles: passed 
     nothing: failed exit code 127
     over-etc: refused the sandbox does not allow it: /etc as a writable folder or VOLUME
-    greedy: refused the sandbox does not allow it: its pod needs 64000 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers
+    greedy: refused the sandbox does not allow it: it asks for 64000 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers
     removes: failed /work/src is not there any more, so nothing of it can be kept
     ");
     assert!(text("forks").contains("refused: true"), "{}", text("forks"));

@@ -175,6 +175,7 @@ impl Agent {
     async fn slot(self: Arc<Self>, slots: u32) -> Result<(), AgentError> {
         let mut backoff = Backoff::default();
         loop {
+            self.engine.sweep_again().await;
             let claimed = tokio::select! {
                 biased;
                 () = self.stopping.soft.cancelled() => return Ok(()),
@@ -297,11 +298,13 @@ impl Agent {
         reported
     }
 
-    /// Ends what of the step still runs: nothing of a reported step runs on.
+    /// Ends what of the step still runs: nothing of a reported step runs on. Where that cannot be seen to,
+    /// the whole pod is removed before the report.
     async fn end(&self, pods: &[PodName]) {
         for pod in pods {
             if let Err(error) = self.engine.end_step(pod).await {
                 tracing::error!(error = chain(&error), "what the step left was not ended");
+                self.remove(std::slice::from_ref(pod)).await;
             }
         }
     }

@@ -46,16 +46,21 @@ impl TryFrom<WorkerRow> for Worker {
             column,
             id: id.clone(),
         };
-        let read = |text: &str, column| Level::parse(text).map_err(|_| inconsistent(column));
-        let granted = read(&granted_level, "granted_level")?;
+        let granted = Level::parse(&granted_level).map_err(|_| inconsistent("granted_level"))?;
         let capability = match (version, level, isolation, slots) {
-            (Some(version), Some(level), Some(isolation), Some(slots)) => Some(Capability {
-                version,
-                level: read(&level, "level")?.at_most(&granted),
-                isolation: serde_json::from_str(&isolation)
-                    .map_err(|_| inconsistent("isolation"))?,
-                slots: u32::try_from(slots).map_err(|_| inconsistent("slots"))?,
-            }),
+            (Some(version), Some(level), Some(isolation), Some(slots)) => {
+                // A level was any text once. A worker that said such a one has to say again what it is.
+                let level = Level::parse(&level).ok();
+                let isolation =
+                    serde_json::from_str(&isolation).map_err(|_| inconsistent("isolation"))?;
+                let slots = u32::try_from(slots).map_err(|_| inconsistent("slots"))?;
+                level.map(|level| Capability {
+                    version,
+                    level: level.at_most(&granted),
+                    isolation,
+                    slots,
+                })
+            }
             (None, None, None, None) => None,
             _ => return Err(inconsistent("version, level, isolation, slots")),
         };

@@ -1,15 +1,15 @@
 //! The connection to the engine and what is known about it.
 
 use super::config::Config;
-use super::pods::PODS_SOCKET;
+use super::pods::{PODS_SOCKET, PodName};
 use super::state::{BUILT_REGISTRY, EngineError, OWN_LABEL, POD_PROGRAM};
 use bollard::Docker;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PruneBuildOptionsBuilder};
 use contract::digest::Digest;
 use futures::StreamExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,7 @@ pub struct Engine {
     name: String,
     pods_socket: PathBuf,
     pods_named: Arc<AtomicU64>,
+    unswept: Arc<Mutex<Vec<PodName>>>,
     registry_timeout: Duration,
     tasks: TaskTracker,
 }
@@ -44,6 +45,7 @@ impl Engine {
             name: name.to_owned(),
             pods_socket: config.socket.with_file_name(PODS_SOCKET),
             pods_named: Arc::default(),
+            unswept: Arc::default(),
             registry_timeout: Duration::from_secs(config.registry_timeout_secs),
             tasks: TaskTracker::new(),
         })
@@ -52,6 +54,11 @@ impl Engine {
     /// The engine's own API.
     pub fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    /// Pods that could not be removed yet.
+    pub(super) fn unswept(&self) -> MutexGuard<'_, Vec<PodName>> {
+        self.unswept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn next_pod(&self) -> u64 {

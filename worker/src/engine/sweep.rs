@@ -3,6 +3,7 @@
 use super::client::Engine;
 use super::pods::PodName;
 use super::state::{EngineError, POD_LABEL, STEP_LABEL};
+use crate::step::chain;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptionsBuilder,
@@ -45,10 +46,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends and removes every container and volume of one pod, and its cgroup.
+    /// Ends and removes every container and volume of one pod, and its cgroup. What could not be removed is
+    /// tried again by [`Engine::sweep_again`].
     pub async fn sweep_pod(&self, pod: &PodName) -> Result<(), EngineError> {
-        self.remove(&self.of_pod(pod)).await?;
-        self.remove_pod(pod).await
+        let removed = self.remove(&self.of_pod(pod)).await;
+        let swept = removed.and(self.remove_pod(pod).await);
+        if swept.is_err() {
+            self.unswept().push(pod.clone());
+        }
+        swept
+    }
+
+    /// Tries once more to remove the pods that could not be removed.
+    pub async fn sweep_again(&self) {
+        let pods = std::mem::take(&mut *self.unswept());
+        for pod in pods {
+            if let Err(error) = self.sweep_pod(&pod).await {
+                tracing::warn!(%pod, error = chain(&error), "a pod is still not removed");
+            }
+        }
     }
 
     fn of_pod(&self, pod: &PodName) -> HashMap<String, Vec<String>> {
@@ -114,10 +130,11 @@ impl Engine {
         let count = found.len();
         let ids = found.into_iter().filter_map(|container| container.id);
         let removed = ids.map(|id| self.remove_container(id));
-        // Most of the time is the engine's waiting for the kernel. Every one is tried, whatever another's end.
-        for removed in futures::future::join_all(removed).await {
-            removed?;
-        }
+        // Most of the time is the engine's waiting for the kernel. Everything is tried, whatever another's end.
+        let mut all: Result<(), EngineError> = futures::future::join_all(removed)
+            .await
+            .into_iter()
+            .collect();
         let options = ListVolumesOptionsBuilder::default().filters(filter).build();
         let found = self
             .docker()
@@ -133,10 +150,10 @@ impl Engine {
             {
                 Ok(()) => {}
                 Err(error) if is_gone(&error) => {}
-                Err(source) => return Err(EngineError::call("remove a volume", source)),
+                Err(source) => all = all.and(Err(EngineError::call("remove a volume", source))),
             }
         }
-        Ok(count)
+        all.map(|()| count)
     }
 
     async fn remove_container(&self, id: String) -> Result<(), EngineError> {

@@ -11,6 +11,9 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
+/// What a pod's own first container has on top of what its step asks for, in bytes and processes
+/// (`sandbox::policy`): a step may have all that the engine has.
+const POD_SHARE: (u64, u64) = (32 << 20, 32);
 /// Pods at once: far more than a worker has slots.
 const PODS_MAX: usize = 256;
 /// A line is a verb, a name and three numbers.
@@ -120,6 +123,7 @@ fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<S
 /// CPU time than the cgroup above has, and what it takes of the rest is never had.
 fn fits(config: &Config, limits: Limits) -> Result<(), No> {
     let mib = |bytes: u64| bytes >> 20;
+    let (memory, pids) = POD_SHARE;
     for (key, unit, asked, has) in [
         (
             "cpu",
@@ -130,14 +134,19 @@ fn fits(config: &Config, limits: Limits) -> Result<(), No> {
         (
             "memory",
             "MiB",
-            mib(limits.memory_bytes),
+            mib(limits.memory_bytes.saturating_sub(memory)),
             mib(config.memory_bytes),
         ),
-        ("pids", "processes", limits.pids, config.pids),
+        (
+            "pids",
+            "processes",
+            limits.pids.saturating_sub(pids),
+            config.pids,
+        ),
     ] {
         if asked > has {
             return Err(No::More(format!(
-                "its pod needs {asked} {unit} (`resources.{key}`), and this worker's engine has {has} for all its containers"
+                "it asks for {asked} {unit} (`resources.{key}`), and this worker's engine has {has} for all its containers"
             )));
         }
     }
@@ -183,10 +192,11 @@ mod tests {
         let text =
             "cgroup = \"c\"\ndata-dir = \"/d\"\nrun-dir = \"/r\"\ngroup = 0\nregistries = []\n";
         let config: Config = toml::from_str(text).unwrap();
+        let (memory, pids) = POD_SHARE;
         let all = Limits {
-            memory_bytes: 4 << 30,
+            memory_bytes: (4 << 30) + memory,
             cpu_milli: 2_000,
-            pids: 4_096,
+            pids: 4_096 + pids,
         };
         assert_eq!(fits(&config, all), Ok(()));
         let said = |limits| match fits(&config, limits) {
@@ -199,10 +209,10 @@ mod tests {
         });
         assert_eq!(
             cpu,
-            "its pod needs 2001 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers"
+            "it asks for 2001 thousandths of a CPU (`resources.cpu`), and this worker's engine has 2000 for all its containers"
         );
         let memory = said(Limits {
-            memory_bytes: 5 << 30,
+            memory_bytes: (5 << 30) + memory,
             ..all
         });
         assert!(memory.contains("5120 MiB (`resources.memory`)"), "{memory}");

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 /// Between the request to end and the end.
 const STOP_SECS: i32 = 5;
-/// The engine tells of an end at about the time at which the output ends.
-const END_TOLD: Duration = Duration::from_secs(3);
+/// A container ends at about the time at which its output ends.
+const END_MAX: Duration = Duration::from_secs(3);
 
 /// A container that runs or has ended.
 pub struct Running {
@@ -77,10 +77,16 @@ impl Running {
             state = &mut ends => state?,
             read = all_read(&mut self.reader) => {
                 read?;
-                // A container's first process is the engine's own and holds its output open to the end: an
-                // output that ends much earlier was cut off, however well the connection was closed.
-                let told = tokio::time::timeout(END_TOLD, ends).await;
-                told.map_err(|_| EngineError::Lost("its output ended before it did"))??
+                match tokio::time::timeout(END_MAX, &mut ends).await {
+                    Ok(state) => state?,
+                    // A container's first process is the engine's own and holds its output open to the end:
+                    // an output that ends much earlier was cut off, however well the connection was closed.
+                    // Asked, for a busy engine may only be late to tell.
+                    Err(_) if seen(&self.engine, &self.id).await?.running == Some(true) => {
+                        return Err(EngineError::Lost("its output ended before it did").into());
+                    }
+                    Err(_) => ends.await?,
+                }
             }
         };
         all_read(&mut self.reader).await?;
@@ -125,17 +131,22 @@ async fn until_it_ends(engine: &Engine, id: &str) -> Result<ContainerState, Engi
         None | Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => {}
         Some(Err(source)) => return Err(EngineError::call("wait for a container", source)),
     }
-    let state = docker
-        .inspect_container(id, None::<InspectContainerOptions>)
-        .await
-        .map_err(|source| EngineError::call("look at a container", source))?
-        .state
-        .unwrap_or_default();
+    let state = seen(engine, id).await?;
     // A connection that closes says nothing, and a container that runs has exit code 0.
     if state.running != Some(false) {
         return Err(EngineError::Lost("it stopped telling when it ends"));
     }
     Ok(state)
+}
+
+/// How the container stands.
+async fn seen(engine: &Engine, id: &str) -> Result<ContainerState, EngineError> {
+    let inspected = engine
+        .docker()
+        .inspect_container(id, None::<InspectContainerOptions>)
+        .await
+        .map_err(|source| EngineError::call("look at a container", source))?;
+    Ok(inspected.state.unwrap_or_default())
 }
 
 /// Returns when everything that the container printed was taken. May be given up and asked again.

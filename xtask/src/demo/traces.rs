@@ -165,7 +165,7 @@ fn containers(data: &Path) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Process, Traces};
+    use super::{Entry, Process, Traces, mark_of};
     use crate::program::MARK;
 
     #[test]
@@ -179,6 +179,11 @@ mod tests {
             .env(MARK, &entry.name)
             .spawn()
             .unwrap();
+        // The kernel wakes whoever started a program a moment before that program's environment is there.
+        let pid = i32::try_from(left.id()).unwrap();
+        while mark_of(pid).is_none() {
+            std::thread::yield_now();
+        }
         let problem = before.nothing_came_to(&Traces::of(&entry).unwrap());
         left.kill().unwrap();
         left.wait().unwrap();

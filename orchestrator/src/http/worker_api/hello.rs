@@ -24,7 +24,7 @@ pub async fn hello(
     } else {
         Err(Refused::new(
             RefusalCode::BadMessage,
-            "wanted 1 to 256 slots, at most 200 rules and short texts",
+            "wanted 1 to 256 slots, at most 200 rules, short texts, and a level of isolation such as docker-runc-userns",
         ))
     }
 }
