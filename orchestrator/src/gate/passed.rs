@@ -2,7 +2,7 @@
 
 use super::evaluate::evaluate;
 use super::evidence_of::gather;
-use super::state::{GateError, Judgement, Subject};
+use super::state::{Condition, ConditionKind, ConditionState, GateError, Judgement, Subject};
 use super::store;
 use crate::approval::{self, Approval};
 use crate::clock::At;
@@ -90,24 +90,54 @@ pub async fn pass(
     })))
 }
 
-/// Judges once more what it let through, without writing anything: why it would not now; empty when it
-/// still would. The answers that opened it count as long as they would have opened it now.
+/// What a gate says later of what it had let through.
+#[derive(Debug)]
+pub enum Since {
+    /// It still would.
+    Open,
+    /// Not now, and by itself again in time: what is waited for.
+    Waits(Vec<String>),
+    /// It would not: why.
+    Closed(Vec<String>),
+}
+
+/// Judges once more what it let through, without writing anything. The answers that opened it count as long
+/// as they would have opened it now.
+///
+/// What is met by itself in time, as packages that new advisories let be judged again, closes nothing for
+/// good: work that people have approved is not thrown away for an import.
 pub async fn closed_since(
     conn: &mut Conn,
     subject: &Subject,
     decision: &Decision,
     now: At,
-) -> Result<Vec<String>, GateError> {
+) -> Result<Since, GateError> {
     let evidence = gather(conn, subject).await?;
     let judgement = evaluate(subject, &evidence, now);
     let unmet = judgement.conditions.iter().filter(|c| !c.is_met());
-    let mut why: Vec<String> = unmet
-        .map(|c| format!("{}: {}, wanted: {}", c.title, c.value, c.wanted))
-        .collect();
+    let (mut why, mut waits) = (Vec::new(), true);
+    for condition in unmet {
+        waits &= comes_by_itself(condition);
+        why.push(format!(
+            "{}: {}, wanted: {}",
+            condition.title, condition.value, condition.wanted
+        ));
+    }
     if targets(subject)? != decision.images {
+        waits = false;
         why.push("the settings name other repositories for it now".to_owned());
     }
-    Ok(why)
+    Ok(match (why.is_empty(), waits) {
+        (true, _) => Since::Open,
+        (false, true) => Since::Waits(why),
+        (false, false) => Since::Closed(why),
+    })
+}
+
+/// Whether a condition that was met once is met again without anybody. A release that another has followed
+/// in the environment before does not come back there, and would keep its own busy for ever.
+fn comes_by_itself(condition: &Condition) -> bool {
+    condition.state == ConditionState::Waiting && condition.kind != ConditionKind::After
 }
 
 /// Each image and the environment's own repository for it.

@@ -2,6 +2,7 @@
 
 use super::advance::end;
 use super::authorise::judge_in;
+use super::reason;
 use super::state::{Event, Hands, Promotion, PromotionError, PromotionId};
 use super::store;
 use super::subject::subject;
@@ -16,9 +17,6 @@ use contract::digest::Digest;
 use evidence::approval::{Answer, Approval as Statement, VERSION};
 use evidence::decision::Target;
 use std::time::Duration;
-
-/// The longest reason: it lies in an audit entry and in a statement.
-const REASON_BYTES_MAX: usize = 2_000;
 
 /// What a person says, to what.
 #[derive(Debug, Clone)]
@@ -44,7 +42,7 @@ pub enum AnswerOutcome {
     NotOpen,
     /// The password was not given within the last minutes.
     NotFresh,
-    /// A reason is wanted, and not a book.
+    /// A reason is wanted, in plain text, and not a book.
     Reason,
     /// They may not: in words.
     MayNot(Vec<&'static str>),
@@ -67,10 +65,9 @@ pub async fn answer(
     if !session.is_fresh(ground.now()) {
         return Ok(AnswerOutcome::NotFresh);
     }
-    let reason = asked.reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+    let Some(reason) = reason::parse(&asked.reason) else {
         return Ok(AnswerOutcome::Reason);
-    }
+    };
     let asked = Asked { reason, ..asked };
     let who = Who {
         person: person.clone(),

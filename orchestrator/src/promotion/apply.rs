@@ -40,10 +40,12 @@ pub(super) async fn apply(
     else {
         return Ok(Progress::Idle);
     };
-    let plan = read(ground, promotion, decision_id).await?;
+    let plan = read(ground, promotion, decision_id).await;
+    // Also what cannot be read any more can be given up.
     if let Some(wish) = &promotion.give_up {
-        return give_up::carry_out(ground, hands, promotion, wish, &plan).await;
+        return give_up::carry_out(ground, hands, promotion, wish, plan).await;
     }
+    let plan = plan?;
     if tagging_since.is_none() {
         // What its gate no longer lets through is not signed for the environment either.
         if let Some(ended) = stop_if_closed(ground, promotion, &plan.decision).await? {

@@ -9,9 +9,12 @@
 use super::advance::end;
 use super::apply::{CURRENT, Plan};
 use super::fail::left_behind;
+use super::reason;
 use super::state::{Event, GiveUp, Hands, Promotion, PromotionError, PromotionId, PromotionState};
 use super::store;
 use crate::audit::{self, Record};
+use crate::db::Error::Inconsistent;
+use crate::gate::GateError;
 use crate::ground::Ground;
 use crate::identity::Actor;
 use crate::image::{self, ReleaseId};
@@ -21,11 +24,13 @@ use contract::name::Name;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The longest reason: it lies in an audit entry, and in the cause.
-const REASON_BYTES_MAX: usize = 2_000;
 /// So long after the wish no tag is on its way any more: another orchestrator looks for the wish before
 /// each, and one takes three requests of a minute at most.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Of what was given up before its first tag, and cannot be read.
+const NOTHING_KNOWN: &str =
+    "No tag was written; what else of it lies in the registry could not be determined.";
 
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +41,7 @@ pub enum GiveUpOutcome {
     AskedBefore,
     /// It is not being applied.
     NotApplying,
-    /// A reason is wanted, and not a book.
+    /// A reason is wanted, in plain text, and not a book.
     Reason,
     /// There is no such promotion.
     NoSuchPromotion,
@@ -49,10 +54,9 @@ pub async fn give_up(
     id: &PromotionId,
     reason: &str,
 ) -> Result<GiveUpOutcome, PromotionError> {
-    let reason = reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+    let Some(reason) = reason::parse(reason) else {
         return Ok(GiveUpOutcome::Reason);
-    }
+    };
     let (ground_in, actor, id) = (ground.clone(), actor.clone(), id.clone());
     ground
         .db
@@ -85,13 +89,13 @@ pub async fn give_up(
         .await
 }
 
-/// Ends a promotion that was given up, with what stands of it.
+/// Ends a promotion that was given up, with what stands of it, as far as its plan can be read to tell.
 pub(super) async fn carry_out(
     ground: &Ground,
     hands: &Hands,
     promotion: &Promotion,
     give_up: &GiveUp,
-    plan: &Plan,
+    plan: Result<Plan, PromotionError>,
 ) -> Result<Progress, PromotionError> {
     let PromotionState::Applying { tagging_since, .. } = &promotion.state else {
         return Ok(Progress::Idle);
@@ -99,7 +103,17 @@ pub(super) async fn carry_out(
     let stands = match tagging_since {
         None => None,
         Some(_) if !is_over(ground, give_up) => return wait(ground, promotion, give_up).await,
-        Some(_) => Some(Stands::read(ground, hands, promotion, plan).await?),
+        Some(_) => {
+            let read = match plan {
+                Ok(plan) => Stands::read(ground, hands, promotion, &plan).await,
+                Err(error) => Err(error),
+            };
+            Some(match read {
+                Err(error) if may_be_read_later(&error) => return Err(error),
+                Err(error) => Stands::undetermined(&error),
+                Ok(stands) => stands,
+            })
+        }
     };
     let (ground_in, id, give_up) = (ground.clone(), promotion.id.clone(), give_up.clone());
     ground
@@ -113,7 +127,11 @@ pub(super) async fn carry_out(
                     Some(stands) => stands.to_string(),
                     // Another orchestrator may have begun with the tags meanwhile.
                     None if promotion.state.may_have_tags() => return Ok(Progress::Idle),
-                    None => left_behind(conn, &promotion).await?,
+                    None => match left_behind(conn, &promotion).await {
+                        Err(error) if may_be_read_later(&error) => return Err(error),
+                        Err(_) => NOTHING_KNOWN.to_owned(),
+                        Ok(left) => left,
+                    },
                 };
                 let (by, reason) = (&give_up.by, &give_up.reason);
                 let event = Event::GivenUp {
@@ -131,6 +149,16 @@ pub(super) async fn carry_out(
             })
         })
         .await
+}
+
+/// A database that is away says nothing of what stands; a row that no code of ours has written stays as it is.
+fn may_be_read_later(error: &PromotionError) -> bool {
+    let inconsistent = matches!(
+        error,
+        PromotionError::Db(Inconsistent { .. })
+            | PromotionError::Gate(GateError::Db(Inconsistent { .. }))
+    );
+    error.is_transient() && !inconsistent
 }
 
 fn is_over(ground: &Ground, give_up: &GiveUp) -> bool {
@@ -170,11 +198,21 @@ struct Stands {
     there: Vec<String>,
     /// Those that could not be read.
     unknown: Vec<String>,
+    /// Why it could not be told which they are at all.
+    untold: Option<String>,
     /// Whether what the environment holds is no longer whole there, or that is not known.
     is_mixed: bool,
 }
 
 impl Stands {
+    fn undetermined(error: &PromotionError) -> Self {
+        Self {
+            untold: Some(crate::reconcile::problem(error)),
+            is_mixed: true,
+            ..Self::default()
+        }
+    }
+
     async fn read(
         ground: &Ground,
         hands: &Hands,
@@ -229,9 +267,10 @@ async fn held(
 
 impl std::fmt::Display for Stands {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.there.as_slice() {
-            [] => f.write_str("No tag of it was found")?,
-            some => write!(f, "These tags of it stand: {}", some.join(", "))?,
+        match (&self.untold, self.there.as_slice()) {
+            (Some(why), _) => write!(f, "Its tags could not be determined and may stand: {why}")?,
+            (None, []) => f.write_str("No tag of it was found")?,
+            (None, some) => write!(f, "These tags of it stand: {}", some.join(", "))?,
         }
         if !self.unknown.is_empty() {
             let unknown = self.unknown.join(", ");

@@ -1,9 +1,10 @@
 //! Asks the gate of a promotion again that it had let through: evidence has to be true when the first tag is
 //! written, and between the decision and that a registry may have been away for days.
 //!
-//! What is no longer let through fails with its reasons, before anything is signed for the environment when
-//! it is seen so early. Its answers stay used: whoever wants it all the same requests it anew, and people
-//! look at it as it is now.
+//! What is only not met yet, and will be by itself, is waited for, with no tag written meanwhile: an import
+//! of advisories, after which everything is judged again, ends nothing. What is no longer let through fails
+//! with its reasons, before anything is signed for the environment when it is seen so early. Its answers
+//! stay used: whoever wants it all the same requests it anew, and people look at it as it is now.
 
 use super::advance::advance;
 use super::fail::fail;
@@ -11,7 +12,7 @@ use super::state::{Event, Promotion, PromotionError, PromotionState};
 use super::store;
 use super::subject::subject;
 use crate::db::Conn;
-use crate::gate;
+use crate::gate::{self, Since};
 use crate::ground::Ground;
 use crate::reconcile::Progress;
 use evidence::decision::Decision;
@@ -20,11 +21,14 @@ use evidence::decision::Decision;
 enum Verdict {
     /// It would still let it through, by this version of the settings.
     Open { settings_version: i64 },
+    /// It will again by itself: what it waits for.
+    Waits(String),
     /// It would not: why.
     Closed(String),
 }
 
-/// Ends it when its gate no longer lets it through; none when it goes on.
+/// Ends it when its gate no longer lets it through, and keeps it where it is while that only waits; none when
+/// it goes on.
 pub(super) async fn stop_if_closed(
     ground: &Ground,
     promotion: &Promotion,
@@ -33,7 +37,7 @@ pub(super) async fn stop_if_closed(
     let mut conn = ground.db.reader().await?;
     match judge(&mut conn, ground, promotion, decision).await? {
         Verdict::Open { .. } => return Ok(None),
-        Verdict::Closed(_) => drop(conn),
+        Verdict::Waits(_) | Verdict::Closed(_) => drop(conn),
     }
     let (ground_in, id, decision) = (ground.clone(), promotion.id.clone(), decision.clone());
     let ended = ground.db.write("promotion.stop", move |conn| {
@@ -44,6 +48,7 @@ pub(super) async fn stop_if_closed(
             match judge(conn, &ground_in, &promotion, &decision).await? {
                 // It has opened in between: the next pass goes on.
                 Verdict::Open { .. } => Ok(Progress::Idle),
+                Verdict::Waits(what) => stay(conn, &promotion, &what).await,
                 Verdict::Closed(why) => stop(conn, &ground_in, &promotion, &why).await,
             }
         })
@@ -52,8 +57,8 @@ pub(super) async fn stop_if_closed(
 }
 
 /// Writes down, before the first tag is written, that tags may be there from now on, in the transaction in
-/// which the gate still lets it through. None when that stands; otherwise it has ended, or others were
-/// faster.
+/// which the gate still lets it through. None when that stands; otherwise it has ended, waits for
+/// what its gate waits for, or others were faster.
 pub(super) async fn begin_tags(
     ground: &Ground,
     promotion: &Promotion,
@@ -82,6 +87,7 @@ pub(super) async fn begin_tags(
                         let begun = advance(conn, &promotion, event, settings_version).await?;
                         Ok((!begun).then_some(Progress::Idle))
                     }
+                    Verdict::Waits(what) => stay(conn, &promotion, &what).await.map(Some),
                     Verdict::Closed(why) => {
                         stop(conn, &ground_in, &promotion, &why).await.map(Some)
                     }
@@ -102,14 +108,27 @@ async fn judge(
             "the environment is no longer in the settings".to_owned(),
         ));
     };
-    let why = gate::closed_since(conn, &subject, decision, ground.now()).await?;
-    Ok(if why.is_empty() {
-        Verdict::Open {
+    let since = gate::closed_since(conn, &subject, decision, ground.now()).await?;
+    Ok(match since {
+        Since::Open => Verdict::Open {
             settings_version: subject.settings_version,
-        }
-    } else {
-        Verdict::Closed(why.join("; "))
+        },
+        Since::Waits(what) => Verdict::Waits(what.join("; ")),
+        Since::Closed(why) => Verdict::Closed(why.join("; ")),
     })
+}
+
+/// Nothing is tagged, and people read why; the next pass asks again.
+async fn stay(
+    conn: &mut Conn,
+    promotion: &Promotion,
+    what: &str,
+) -> Result<Progress, PromotionError> {
+    let text = format!(
+        "its gate waits again for what is met by itself ({what}); no tag is written before"
+    );
+    store::set_progress(conn, &promotion.id, &text).await?;
+    Ok(Progress::Idle)
 }
 
 async fn stop(

@@ -17,6 +17,7 @@ mod fail;
 mod give_up;
 mod judge_again;
 mod learn;
+mod reason;
 mod reconcile;
 mod request;
 mod rule;

@@ -289,10 +289,14 @@ pub(super) async fn open_of(
     Ok(row.map(|(id,)| id))
 }
 
+/// The cause of what was taken back, before the name: a rejection ends as void, too, and is an answer.
+pub(super) const WITHDRAWN: &str = "withdrawn by ";
+
 /// How often a release was to enter an environment, and how that went.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(super) struct Tries {
-    /// All promotions of it.
+    /// All promotions of it, but those that whoever asked for them took back: what somebody no longer wants
+    /// to ask says nothing about the release.
     pub(super) made: i64,
     /// Those that failed, and not because somebody gave them up.
     pub(super) failed: i64,
@@ -310,13 +314,14 @@ pub(super) async fn tries(
     crate::fetch_one!(
         conn,
         Tries,
-        "SELECT COUNT(*) AS made,
+        "SELECT COUNT(CASE WHEN state = 'void' AND cause LIKE $4 THEN NULL ELSE 1 END) AS made,
                 COUNT(CASE WHEN state = 'failed' AND give_up_at IS NULL THEN 1 END) AS failed,
                 MAX(CASE WHEN state = 'failed' THEN ended_at END) AS failed_at
          FROM promotion WHERE project_id = $1 AND environment = $2 AND release_id = $3",
         project_id,
         environment,
-        release_id.as_str()
+        release_id.as_str(),
+        format!("{WITHDRAWN}%")
     )
 }
 

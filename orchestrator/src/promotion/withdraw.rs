@@ -47,7 +47,7 @@ pub async fn withdraw(
                     | Actor::System => caller.actor.to_string(),
                 };
                 let event = Event::Voided {
-                    cause: format!("withdrawn by {who}"),
+                    cause: format!("{}{who}", store::WITHDRAWN),
                     at: ground_in.now().0,
                 };
                 let ended = end(conn, &ground_in, &promotion, event, &caller.actor).await?;

@@ -13,7 +13,7 @@ use crate::metrics::metrics;
 use crate::reconcile::{Progress, next_attempt, problem};
 use tracing::Instrument as _;
 
-/// Triggers of one pass; the rest is found by the next one.
+/// Triggers of one pass, and wishes as many; the rest is found by the next one.
 const BATCH: i64 = 500;
 /// Of these, of one project.
 const PROJECT_BATCH: i64 = 50;
@@ -24,7 +24,7 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
         let mut conn = ground.db.reader().await?;
         let now = ground.now();
         let mut due = store::waiting_triggers(&mut conn, now, PROJECT_BATCH, BATCH).await?;
-        due.extend(store::waiting_wishes(&mut conn, now, BATCH).await?);
+        due.extend(store::waiting_wishes(&mut conn, now, PROJECT_BATCH, BATCH).await?);
         due
     };
     let items = due.into_iter();

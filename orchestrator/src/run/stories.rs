@@ -359,6 +359,34 @@ crate::store_tests! {
         assert_eq!(wishes().await.unwrap(), Again::Asked, "as often as somebody likes");
     }
 
+    fn a_wish_that_cannot_be_read_and_a_project_with_many_do_not_hold_up_the_others(db: Db) {
+        let forge = Forge::new(db).await;
+        let commit = forge.commits(&[(".sallyport.yml", "version: 1\n")]);
+        for trigger in ["t1", "t2", "t3"] {
+            forge.triggers(trigger, &commit).await;
+        }
+        forge.pass().await;
+        for number in 1..=3 {
+            let (run, _) = forge.run(number).await.unwrap();
+            again(&forge.ground, &run, &Actor::Host { uid: 0 }).await.unwrap();
+        }
+        let mut conn = forge.ground.db.reader().await.unwrap();
+        let now = forge.ground.now();
+        let due = crate::run::store::waiting_wishes(&mut conn, now, 1, 500).await.unwrap();
+        assert_eq!(due.len(), 1, "no more than a project's share");
+        drop(conn);
+        let write = forge.ground.db.write("test.broken", |conn| {
+            Box::pin(async move {
+                crate::execute!(conn, "UPDATE trigger SET commit_id = 'none' WHERE id = 't1'")?;
+                Ok::<_, db::Error>(())
+            })
+        });
+        write.await.unwrap();
+        forge.pass().await;
+        assert!(forge.run(5).await.is_some(), "the two others");
+        assert!(forge.run(6).await.is_none());
+    }
+
     fn what_is_not_over_is_not_run_again(db: Db) {
         let forge = Forge::new(db).await;
         let commit = forge.commits(&[(".sallyport.yml", PIPELINE), ("Dockerfile", &dockerfile())]);

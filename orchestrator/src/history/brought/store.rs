@@ -16,6 +16,21 @@ pub struct Before {
 /// What a promotion's environment held when it ended, or holds now if it has not; none when that was
 /// nothing.
 pub async fn before(conn: &mut Conn, promotion_id: &str) -> Result<Option<Before>, Error> {
+    // The same that its gate judges against: after a promotion that was given up that may be nothing.
+    let now = crate::fetch_optional!(
+        conn,
+        Before,
+        "SELECT l.id AS release_id, r.commit_id, r.number AS run_number
+         FROM promotion mine
+             JOIN environment_release e
+                 ON e.project_id = mine.project_id AND e.environment = mine.environment
+             JOIN release l ON l.id = e.release_id JOIN run r ON r.id = l.run_id
+         WHERE mine.id = $1 AND mine.ended_at IS NULL",
+        promotion_id
+    )?;
+    if now.is_some() {
+        return Ok(now);
+    }
     crate::fetch_optional!(
         conn,
         Before,
@@ -24,7 +39,7 @@ pub async fn before(conn: &mut Conn, promotion_id: &str) -> Result<Option<Before
              JOIN promotion p ON p.project_id = mine.project_id AND p.environment = mine.environment
              JOIN release l ON l.id = p.release_id JOIN run r ON r.id = l.run_id
          WHERE mine.id = $1 AND p.id <> mine.id AND p.state = 'applied'
-           AND (mine.ended_at IS NULL OR p.applied_at < mine.ended_at)
+           AND p.applied_at < mine.ended_at
          ORDER BY p.applied_at DESC, p.id DESC LIMIT 1",
         promotion_id
     )

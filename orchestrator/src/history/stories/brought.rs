@@ -80,6 +80,19 @@ async fn promoted(db: &Db, number: i64, release: i64, end: Option<(&'static str,
                 applied,
                 at
             )?;
+            if applied.is_some() {
+                crate::execute!(
+                    conn,
+                    "INSERT INTO environment_release (project_id, environment, release_id, promotion_id,
+                         since_at)
+                     VALUES ($1, 'prod', $2, $3, 1)
+                     ON CONFLICT (project_id, environment)
+                     DO UPDATE SET release_id = $2, promotion_id = $3",
+                    SHOP,
+                    &release,
+                    &id
+                )?;
+            }
             Ok::<_, crate::db::Error>(())
         })
     });
@@ -157,6 +170,16 @@ crate::store_tests! {
         assert_eq!(held(4).await, of(3), "what it holds now");
         assert_eq!(held(5).await, None, "before the first one");
         assert_eq!(held(6).await, None, "there is none");
+        // One was given up with half of its tags: nothing is whole there now.
+        let displaced = db.write("test.displaced", |conn| {
+            Box::pin(async move {
+                crate::execute!(conn, "DELETE FROM environment_release")?;
+                Ok::<_, crate::db::Error>(())
+            })
+        });
+        displaced.await.unwrap();
+        assert_eq!(held(4).await, None, "as its gate sees it");
+        assert_eq!(held(3).await, of(1), "what has ended stays as it was");
     }
 
     fn commits_and_people_are_those_of_one_range(db: Db) {

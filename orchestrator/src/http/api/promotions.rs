@@ -243,7 +243,7 @@ pub async fn give_up(
         )),
         GiveUpOutcome::Reason => Err(Problem::new(
             Code::BadDocument,
-            "a `reason` is wanted, of at most 2,000 bytes",
+            "a `reason` is wanted, of at most 2,000 bytes and without control characters",
         )),
         GiveUpOutcome::NoSuchPromotion => Err(Problem::not_found()),
     }

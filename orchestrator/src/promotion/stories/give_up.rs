@@ -25,6 +25,7 @@ crate::store_tests! {
         house.passes().await;
         let promotion = house.all_into("dev").await.remove(0);
         assert_eq!(gives_up(&house, &promotion.id, " \n").await, GiveUpOutcome::Reason);
+        assert_eq!(gives_up(&house, &promotion.id, "a\0b").await, GiveUpOutcome::Reason);
         let locked = "the tag is locked";
         assert_eq!(gives_up(&house, &promotion.id, locked).await, GiveUpOutcome::Asked);
         assert_eq!(gives_up(&house, &promotion.id, locked).await, GiveUpOutcome::AskedBefore);
@@ -78,6 +79,26 @@ crate::store_tests! {
         let place = house.place("dev");
         let said = format!("these could not be read and may stand: {place}:run-2, {place}:current. No release is whole");
         assert!(cause.contains(&said), "{cause}");
+        assert_eq!(house.holds("dev").await, None);
+    }
+
+    fn what_cannot_be_read_any_more_is_given_up_all_the_same(db: Db) {
+        let house = House::with_a_door(&db).await;
+        house.release(GOOD).await;
+        house.passes().await;
+        house.release(GOOD).await;
+        house.door.as_ref().unwrap().refuses("current", StatusCode::BAD_REQUEST);
+        house.passes().await;
+        let promotion = house.all_into("dev").await.remove(0);
+        house.happens("UPDATE release_image SET name = 'other'").await;
+        house.passes().await;
+        assert_eq!(house.state(&promotion.id).await, "applying", "a tag is there");
+        gives_up(&house, &promotion.id, "its rows are broken").await;
+        house.clock.advance(UNDER_WAY);
+        house.passes().await;
+        let cause = house.failure(&promotion.id).await;
+        assert!(cause.contains("Its tags could not be determined and may stand: read or write promotions: inconsistent row"), "{cause}");
+        assert!(cause.ends_with("No release is whole in the environment until the next promotion."), "{cause}");
         assert_eq!(house.holds("dev").await, None);
     }
 

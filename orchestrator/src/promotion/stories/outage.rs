@@ -9,7 +9,69 @@ use std::time::Duration;
 /// Longer than the approvals of these stories are good.
 const LONG: Duration = Duration::from_secs(2 * 86_400);
 
+/// Advisories are imported: nothing is judged by them yet.
+const IMPORTED: &str = "UPDATE sbom SET advisories = 'of before'";
+/// Everything is judged again, by the advisories of an instance that has none.
+const JUDGED: &str = "UPDATE sbom SET advisories =
+    'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'";
+
 crate::store_tests! {
+    fn an_import_of_advisories_during_an_outage_is_waited_for_and_ends_nothing(db: Db) {
+        let mut house = House::new(&db).await;
+        let release = house.release(Said { high_findings: 1, ..GOOD }).await;
+        house.passes().await;
+        let promotion = house.only_into("staging").await;
+        let port = house.registry_goes();
+        house.happens("UPDATE finding SET gone_at = 2").await;
+        house.passes().await;
+        assert_eq!(house.state(&promotion.id).await, "applying");
+        house.happens(IMPORTED).await;
+        house.registry_returns(port);
+        house.passes().await;
+        let waits = house.promotion(&promotion.id).await;
+        assert_eq!(waits.state.as_str(), "applying");
+        let said = "its gate waits again for what is met by itself (Every package judged: 1 to judge again, wanted: all); no tag is written before";
+        assert_eq!(waits.progress.as_deref(), Some(said));
+        assert_eq!(house.tagged("staging", "run-1").await, None);
+        house.happens(JUDGED).await;
+        house.passes().await;
+        assert_eq!(house.holds("staging").await.as_deref(), Some(release.as_str()));
+    }
+
+    fn an_import_of_advisories_while_a_release_is_copied_keeps_its_tags_back(db: Db) {
+        let house = House::with_a_door(&db).await;
+        house.release(Said { high_findings: 1, ..GOOD }).await;
+        house.passes().await;
+        house.happens("UPDATE finding SET gone_at = 2").await;
+        let held = house.door.as_ref().unwrap().holds("sha256-");
+        let meanwhile = async {
+            held.came().await;
+            house.happens(IMPORTED).await;
+            held.goes_on();
+        };
+        tokio::join!(house.passes(), meanwhile);
+        let promotion = house.only_into("staging").await;
+        assert_eq!(promotion.state.as_str(), "applying");
+        assert!(promotion.progress.unwrap().contains("1 to judge again"));
+        assert_eq!(house.tagged("staging", "run-1").await, None);
+        house.happens(JUDGED).await;
+        house.passes().await;
+        assert_eq!(house.state(&promotion.id).await, "applied");
+    }
+
+    fn what_has_left_the_environment_before_does_not_come_back_by_itself(db: Db) {
+        let mut house = House::new(&db).await;
+        let (_, promotion) = house.waiting_for_prod().await;
+        assert_eq!(house.answers("ines", &promotion, Answer::Approve).await, AnswerOutcome::Given);
+        let port = house.registry_goes();
+        house.passes().await;
+        house.happens("DELETE FROM environment_release WHERE environment = 'staging'").await;
+        house.registry_returns(port);
+        house.passes().await;
+        let cause = house.failure(&promotion).await;
+        assert!(cause.contains("In staging first: is not there"), "{cause}");
+    }
+
     fn an_approval_that_expires_during_an_outage_lets_nothing_in(db: Db) {
         let mut house = House::new(&db).await;
         let (release, promotion) = house.waiting_for_prod().await;

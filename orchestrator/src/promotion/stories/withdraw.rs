@@ -1,6 +1,6 @@
 //! Whoever asked for a promotion takes it back while it waits, and nobody else does.
 
-use super::super::{AnswerOutcome, WithdrawOutcome, withdraw};
+use super::super::{AnswerOutcome, RequestOutcome, WithdrawOutcome, request, withdraw};
 use super::house::{GOOD, House};
 use crate::identity::{Actor, Caller, Grant, Role};
 use evidence::approval::Answer;
@@ -49,6 +49,26 @@ crate::store_tests! {
         house.passes().await;
         let late = withdraw(&house.ground, &caller(&mara), &again).await.unwrap();
         assert_eq!((late, house.state(&again).await), (WithdrawOutcome::NotOpen, "applied"));
+    }
+
+    fn what_somebody_took_back_the_rule_still_asks_for_and_what_was_rejected_not(db: Db) {
+        let house = House::new(&db).await;
+        let release = house.release(GOOD).await;
+        let (mara, project) = (house.signed_in("mara").await, house.project().await.id);
+        let early = request(&house.ground, &mara, project.as_str(), "staging", &release).await;
+        let RequestOutcome::Requested(early) = early.unwrap() else {
+            panic!("not requested");
+        };
+        let taken = withdraw(&house.ground, &caller(&mara), &early).await.unwrap();
+        assert_eq!(taken, WithdrawOutcome::Withdrawn);
+        // Had somebody said no, it would be left to people.
+        house.happens("UPDATE promotion SET cause = 'rejected by Ines: not now'").await;
+        house.passes().await;
+        assert_eq!(house.only_into("staging").await.state.as_str(), "void");
+        house.happens("UPDATE promotion SET cause = 'withdrawn by mara' WHERE state = 'void'").await;
+        house.passes().await;
+        assert_eq!(house.all_into("staging").await.len(), 2);
+        assert_eq!(house.holds("staging").await.as_deref(), Some(release.as_str()));
     }
 
     fn what_the_rule_asked_for_is_nobodys_and_a_hosts_request_is_the_hosts(db: Db) {

@@ -164,24 +164,32 @@ struct WishRow {
     pusher_id: Option<String>,
 }
 
-/// Wishes that have no run yet and whose time has come, oldest first.
+/// Wishes that have no run yet and whose time has come: the oldest of each project; each project's first
+/// one before any other's second.
 pub(in crate::run) async fn waiting_wishes(
     conn: &mut Conn,
     now: At,
+    of_one_project: i64,
     limit: i64,
 ) -> Result<Vec<Due>, db::Error> {
     let rows = crate::fetch_all!(
         conn,
         WishRow,
-        "SELECT w.id, w.run_id, w.wished_by, w.tries, t.id AS trigger_id, t.project_id, t.ref_name,
-                t.commit_id, t.trust, h.pusher_id
-         FROM run_wish w JOIN run r ON r.id = w.run_id JOIN trigger t ON t.id = r.trigger_id
-              JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
-         WHERE w.consumed_at IS NULL AND w.next_at <= $1 ORDER BY w.wished_at, w.id LIMIT $2",
+        "SELECT id, run_id, wished_by, tries, trigger_id, project_id, ref_name, commit_id, trust, pusher_id
+         FROM (SELECT w.id, w.run_id, w.wished_by, w.tries, t.id AS trigger_id, t.project_id, t.ref_name,
+                      t.commit_id, t.trust, h.pusher_id, w.wished_at,
+                      ROW_NUMBER() OVER (PARTITION BY t.project_id ORDER BY w.wished_at, w.id) AS place
+               FROM run_wish w JOIN run r ON r.id = w.run_id JOIN trigger t ON t.id = r.trigger_id
+                    JOIN delivery d ON d.id = t.delivery_id JOIN hook h ON h.id = d.hook_id
+               WHERE w.consumed_at IS NULL AND w.next_at <= $1) AS due
+         WHERE place <= $2 ORDER BY place, wished_at, id LIMIT $3",
         now.0,
+        of_one_project,
         limit
     )?;
-    rows.into_iter().map(Due::try_from).collect()
+    // A wish that cannot be read stays; it must not hold up the others.
+    let read = rows.into_iter().filter_map(|row| Due::try_from(row).ok());
+    Ok(read.collect())
 }
 
 impl TryFrom<WishRow> for Due {

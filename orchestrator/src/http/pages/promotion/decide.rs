@@ -96,7 +96,7 @@ fn words(outcome: &AnswerOutcome) -> &'static str {
             "Your sign-in is older than five minutes: give your password with your answer."
         }
         AnswerOutcome::Reason => {
-            "A reason is wanted, of at most 2,000 bytes. It is kept in the audit log."
+            "A reason is wanted, of at most 2,000 bytes and without control characters. It is kept in the audit log."
         }
         AnswerOutcome::MayNot(_) => {
             "You may not answer this; the reasons stand under your decision."
