@@ -33,7 +33,7 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
     let applying = store::applying(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for promotion in applying {
         let applied = apply_or_note(ground, hands, &promotion).instrument(span(&promotion));
-        progress = progress.or(applied.await?);
+        progress = progress.or(noted(promotion.id.as_str(), applied.await));
     }
     Ok(progress)
 }
