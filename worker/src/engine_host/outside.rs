@@ -1,6 +1,8 @@
 //! Outside: prepares, starts the inside in namespaces of its own, relays, cleans up.
 
 use super::{Config, EngineHostError, cgroup, file_error, lock, pods, relay};
+use bollard::Docker;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use contract::configuration::Place;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::Path;
@@ -10,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// dockerd ends its containers within 10 s; after this the kernel ends everything.
 const STOP: Duration = Duration::from_secs(25);
+/// To remove all containers may take so long.
+const LEAVE: Duration = Duration::from_secs(10);
 /// How often it is looked whether the inside still lives.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -40,6 +44,7 @@ pub async fn run(config: &Config, place: &Place) -> Result<(), EngineHostError> 
     };
     if ended.is_none() {
         tracing::info!("stopping the engine");
+        leave_none(config).await;
         stop(&mut inside).await;
     }
     clean(config);
@@ -128,6 +133,40 @@ fn start_inside(place: &Place) -> Result<Child, EngineHostError> {
             source,
             hint: " (Debian: util-linux)",
         })
+}
+
+/// Removes every container: an engine that ends stops them anyway, and one that starts again would
+/// remember them.
+async fn leave_none(config: &Config) {
+    let socket = config.socket().display().to_string();
+    let removed = async {
+        let docker =
+            Docker::connect_with_unix(&socket, LEAVE.as_secs(), bollard::API_DEFAULT_VERSION)?;
+        let all = ListContainersOptionsBuilder::default().all(true).build();
+        let force = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        loop {
+            let found = docker.list_containers(Some(all.clone())).await?;
+            if found.is_empty() {
+                return Ok::<_, bollard::errors::Error>(());
+            }
+            let ids = found.into_iter().filter_map(|container| container.id);
+            let removals = ids.map(|id| {
+                let (docker, force) = (docker.clone(), force.clone());
+                // One that is being removed already is refused, and gone at the next look.
+                async move { docker.remove_container(&id, Some(force)).await }
+            });
+            futures::future::join_all(removals).await;
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(LEAVE, removed).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the engine's containers were not removed"),
+        Err(_) => tracing::warn!("the engine's containers were not removed in time"),
+    }
 }
 
 async fn stop(inside: &mut Child) {

@@ -69,15 +69,22 @@ fn scratch(entry: &Entry) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Ends what carries the demo's mark: first with a word, then without.
+/// Ends the programs of the ledger with a word, then what carries the demo's mark: with a word, then without. The
+/// engine's own processes carry it, and it ends them itself when its containers are gone.
 fn end_processes(entry: &Entry) -> Result<()> {
     let mut seen: Vec<Process> = entry
         .processes
         .iter()
         .map(|(_, process)| *process)
         .collect();
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        seen.extend(marked(&entry.name)?);
+    for (everything, signal) in [
+        (false, Signal::SIGTERM),
+        (true, Signal::SIGTERM),
+        (true, Signal::SIGKILL),
+    ] {
+        if everything {
+            seen.extend(marked(&entry.name)?);
+        }
         seen.retain(|process| process.lives());
         for process in &seen {
             kill(Pid::from_raw(process.pid), signal).ok();
