@@ -117,6 +117,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends and removes every container and volume there is, whosever; how many containers there were. For the
+    /// end of an engine that is our own.
+    pub async fn remove_everything(&self) -> Result<usize, EngineError> {
+        self.remove(&HashMap::new()).await
+    }
+
     async fn remove(&self, filter: &HashMap<String, Vec<String>>) -> Result<usize, EngineError> {
         let options = ListContainersOptionsBuilder::default()
             .all(true)

@@ -1,8 +1,8 @@
 //! Outside: prepares, starts the inside in namespaces of its own, relays, cleans up.
 
 use super::{Config, EngineHostError, cgroup, file_error, lock, pods, relay};
-use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use crate::engine::{self, Engine, EngineError};
+use crate::step::chain;
 use contract::configuration::Place;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::Path;
@@ -138,33 +138,19 @@ fn start_inside(place: &Place) -> Result<Child, EngineHostError> {
 /// Removes every container: an engine that ends stops them anyway, and one that starts again would
 /// remember them.
 async fn leave_none(config: &Config) {
-    let socket = config.socket().display().to_string();
     let removed = async {
-        let docker =
-            Docker::connect_with_unix(&socket, LEAVE.as_secs(), bollard::API_DEFAULT_VERSION)?;
-        let all = ListContainersOptionsBuilder::default().all(true).build();
-        let force = RemoveContainerOptionsBuilder::default()
-            .force(true)
-            .v(true)
-            .build();
-        loop {
-            let found = docker.list_containers(Some(all.clone())).await?;
-            if found.is_empty() {
-                return Ok::<_, bollard::errors::Error>(());
-            }
-            let ids = found.into_iter().filter_map(|container| container.id);
-            let removals = ids.map(|id| {
-                let (docker, force) = (docker.clone(), force.clone());
-                // One that is being removed already is refused, and gone at the next look.
-                async move { docker.remove_container(&id, Some(force)).await }
-            });
-            futures::future::join_all(removals).await;
-            tokio::time::sleep(LOOK).await;
-        }
+        let engine = Engine::connect(&engine::Config::at(config.socket()), "engine").await?;
+        while engine.remove_everything().await? > 0 {}
+        Ok::<_, EngineError>(())
     };
     match tokio::time::timeout(LEAVE, removed).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the engine's containers were not removed"),
+        Ok(Err(error)) => {
+            tracing::warn!(
+                error = chain(&error),
+                "the engine's containers were not removed"
+            );
+        }
         Err(_) => tracing::warn!("the engine's containers were not removed in time"),
     }
 }
