@@ -42,6 +42,8 @@ pub enum InvalidStatement {
 pub struct Heading {
     /// The SHA-256 digests of the subjects; subjects without one are left out.
     pub subjects: Vec<Digest>,
+    /// What those subjects are called; an image by its repository.
+    pub names: Vec<String>,
     /// How many subjects there are, with and without SHA-256.
     pub subject_count: usize,
     /// The predicate's type.
@@ -92,13 +94,16 @@ pub fn read(bytes: &[u8]) -> Result<Heading, InvalidStatement> {
             read.kind.chars().take(100).collect(),
         ));
     }
-    let sha256 = |subject: &Subject| {
+    let subject_count = read.subject.len();
+    let sha256 = |subject: Subject| {
         let hex = subject.digest.get("sha256")?;
-        Digest::parse_hex(hex).ok()
+        Some((Digest::parse_hex(hex).ok()?, subject.name))
     };
+    let (subjects, names) = read.subject.into_iter().filter_map(sha256).unzip();
     Ok(Heading {
-        subjects: read.subject.iter().filter_map(sha256).collect(),
-        subject_count: read.subject.len(),
+        subjects,
+        names,
+        subject_count,
         predicate_type: read.predicate_type,
     })
 }

@@ -99,9 +99,14 @@ impl SignerProcess {
 }
 
 fn provenance() -> Vec<u8> {
-    Statement::about("shop/web", Digest::of(MANIFEST), names::SLSA_PROVENANCE, ())
-        .to_bytes()
-        .expect("a statement")
+    Statement::about(
+        quarantine().as_str(),
+        Digest::of(MANIFEST),
+        names::SLSA_PROVENANCE,
+        (),
+    )
+    .to_bytes()
+    .expect("a statement")
 }
 
 fn quarantine() -> Repository {

@@ -422,6 +422,20 @@ pub async fn attestations_of_image(
     rows.into_iter().map(Attestation::try_from).collect()
 }
 
+/// The provenance alone: a bill of materials beside it may take megabytes.
+pub(super) async fn provenance_of_image(
+    conn: &mut Conn,
+    image: &ImageId,
+) -> Result<Option<Attestation>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        AttestationRow,
+        attestations!("WHERE image_id = $1 AND kind = 'provenance'"),
+        image.as_str()
+    )?;
+    row.map(Attestation::try_from).transpose()
+}
+
 /// An image's signatures, in quarantine and in environments.
 pub async fn signatures_of_image(
     conn: &mut Conn,

@@ -1,6 +1,6 @@
 //! Whether what is stored about an image holds, by the keys that this instance knows.
 
-use super::state::{Attestation, AttestationError, Kind, Signature, State};
+use super::state::{Attestation, AttestationError, Signature, State};
 use super::store;
 use crate::db::Conn;
 use crate::image::Image;
@@ -22,13 +22,12 @@ pub enum Missing {
 pub async fn verify(conn: &mut Conn, image: &Image) -> Result<Vec<Missing>, AttestationError> {
     let provenance_keys = trusted(conn, KeyRole::Provenance).await?;
     let release_keys = trusted(conn, KeyRole::Release).await?;
-    let attestations = store::attestations_of_image(conn, &image.id).await?;
+    let provenance = store::provenance_of_image(conn, &image.id).await?;
     let signatures = store::signatures_of_image(conn, &image.id).await?;
     let mut missing = Vec::new();
-    let provenance = attestations.iter().any(|attestation| {
-        attestation.kind == Kind::Provenance
-            && is_published(&attestation.state)
-            && attestation_holds(attestation, image, &provenance_keys).is_ok()
+    let provenance = provenance.is_some_and(|attestation| {
+        is_published(&attestation.state)
+            && attestation_holds(&attestation, image, &provenance_keys).is_ok()
     });
     if !provenance {
         missing.push(Missing::Provenance);

@@ -16,6 +16,8 @@ pub struct Known {
     pub not_checked: Vec<NotChecked>,
     /// Images without a bill of materials: nothing is known about what they hold.
     pub unscanned: Vec<String>,
+    /// Packages that the bills of materials name.
+    pub packages: usize,
     /// Images that were judged by other advisories than today's: the next pass judges them.
     pub outdated: Vec<String>,
     /// The advisories that the packages were judged by.
@@ -51,6 +53,11 @@ impl Known {
         let mut kinds = advisory::not_checked_by_kind(&self.not_checked);
         kinds.retain(|kind, _| !accepted.contains(kind));
         kinds
+    }
+
+    /// Whether it was looked at and holds nothing that an advisory could be about.
+    pub fn holds_no_packages(&self) -> bool {
+        self.unscanned.is_empty() && self.packages == 0
     }
 
     /// When the oldest of the sources was confirmed last, µs since 1970 UTC; none when there is no
@@ -120,6 +127,7 @@ pub async fn open_for_release(conn: &mut Conn, release_id: &str) -> Result<Optio
             known.outdated.push(image.name);
         }
         let packages = store::packages(conn, &image.image_id).await?;
+        known.packages += packages.len();
         let Judged { not_checked, .. } = advisory::judge(&packages, &covered);
         known.not_checked.extend(not_checked);
         judged_by.extend(advisory::ecosystems_of(&packages));

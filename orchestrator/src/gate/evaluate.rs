@@ -51,6 +51,7 @@ pub fn evaluate(subject: &Subject, evidence: &Evidence, now: At) -> Judgement {
         approvals_required: required,
         counted,
         seats: evidence.seats.clone(),
+        settings_version: subject.settings_version,
         judged_at: now,
     }
 }
@@ -85,7 +86,14 @@ fn run(evidence: &Evidence) -> Condition {
     } else {
         "did not succeed"
     };
-    let detail = format!("Run {}", evidence.run_number);
+    let detail = if evidence.run_passed {
+        format!("Run {}", evidence.run_number)
+    } else {
+        format!(
+            "Run {}. A commit whose run succeeds meets this.",
+            evidence.run_number
+        )
+    };
     let mut condition = condition(
         ConditionKind::Run,
         state,
@@ -215,8 +223,13 @@ fn matched(rule: &FindingsRule, evidence: &Evidence) -> Condition {
         (ConditionState::Met, "all or accepted".to_owned(), detail)
     } else {
         let kinds: Vec<&str> = kinds.into_iter().collect();
+        let named = open.iter().take(NAMED_MAX);
+        let named: Vec<String> = named
+            .map(|package| format!("{} {}: {}", package.name, package.version, package.why))
+            .collect();
         let detail = format!(
-            "No advisories for {}: import them (`sallyport advisories import`), or accept them by name in the settings.",
+            "{}. Met when they can be judged (`sallyport advisories import`), or when the settings accept {} in `accept-unmatched`.",
+            named.join("; "),
             kinds.join(", ")
         );
         (
@@ -239,9 +252,13 @@ fn advisories(rule: &FindingsRule, evidence: &Evidence, now: At) -> Option<Condi
                 format!("{} ago", words(age)),
             )
         }
+        // Nothing to be judged by any of them.
+        None if evidence.known.holds_no_packages() => {
+            (ConditionState::Met, "none needed".to_owned())
+        }
         None => (ConditionState::Unmet, "never".to_owned()),
     };
-    let detail = "An import confirms them, also an unchanged one.";
+    let detail = "An import confirms them, also an unchanged one (`sallyport advisories import`).";
     let mut condition = condition(
         ConditionKind::Advisories,
         state,
@@ -260,11 +277,14 @@ fn tests(rule: &TestsRule, evidence: &Evidence) -> Condition {
     let enough = u64::try_from(tests.passed).unwrap_or(0) >= rule.at_least;
     let value = format!("{} of {} passed", tests.passed, tests.passed + failed);
     let wanted = format!("all, at least {}", rule.at_least);
-    let detail = match tests.skipped {
+    let mut detail = match tests.skipped {
         0 => "None skipped.".to_owned(),
         some => format!("{some} skipped."),
     };
     let state = met_or(ConditionState::Failed, failed == 0 && enough);
+    if state == ConditionState::Failed {
+        detail.push_str(" A commit whose run has enough tests, and all of them pass, meets this.");
+    }
     condition(ConditionKind::Tests, state, "Tests", value, wanted, detail)
 }
 
@@ -278,7 +298,7 @@ fn signed(evidence: &Evidence) -> Condition {
     } else {
         let names = evidence.unsigned.join(", ");
         let detail = match &evidence.hindered {
-            None => "Met by itself as soon as the signer has signed.".to_owned(),
+            None => "Met by itself as soon as it is stated, signed and published.".to_owned(),
             Some(why) => format!("Tried again and again; what hinders: {why}."),
         };
         (format!("not yet: {names}"), detail)

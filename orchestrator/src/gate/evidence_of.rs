@@ -5,7 +5,9 @@ use super::seats::{Commits, Seats};
 use super::seats_of::seats;
 use super::state::{Evidence, GateError, Subject};
 use super::store;
+use crate::attestation::{self, Missing};
 use crate::db::Conn;
+use crate::image::{self, ReleaseImage};
 use crate::{approval, finding};
 use contract::digest::Digest;
 use serde::Serialize;
@@ -22,14 +24,11 @@ pub async fn gather(conn: &mut Conn, subject: &Subject) -> Result<Evidence, Gate
     let known = known.ok_or_else(|| missing("the release"))?;
     let (mut unsigned, mut signed_at, mut hindered) = (Vec::new(), None, None);
     for (name, image) in &subject.release.images {
-        let (provenance, signature) = store::published(conn, image.image_id.as_str()).await?;
-        match (provenance.published_at, signature.published_at) {
-            (Some(provenance), Some(signature)) => {
-                signed_at = signed_at.max(Some(provenance.max(signature)));
-            }
-            (Some(_) | None, _) => {
+        match proved(conn, subject, image).await? {
+            Ok(at) => signed_at = signed_at.max(Some(at)),
+            Err(hindrance) => {
                 unsigned.push(name.to_string());
-                hindered = hindered.or(provenance.problem).or(signature.problem);
+                hindered = hindered.or(hindrance);
             }
         }
     }
@@ -50,8 +49,37 @@ pub async fn gather(conn: &mut Conn, subject: &Subject) -> Result<Evidence, Gate
     })
 }
 
-/// What an approval binds beside release, target and settings: when any of it changes, the approval
-/// is void. Times and freshness are not in it, they are judged at the moment.
+/// Since when what is published about an image proves it, or what hinders that. Verified anew at each
+/// judgement: a stored envelope may have been changed, a key may have been revoked.
+async fn proved(
+    conn: &mut Conn,
+    subject: &Subject,
+    image: &ReleaseImage,
+) -> Result<Result<i64, Option<String>>, GateError> {
+    let published = store::published(conn, image.image_id.as_str()).await?;
+    let (Some(provenance), Some(signature)) = (published.provenance_at, published.signature_at)
+    else {
+        return Ok(Err(published.problem));
+    };
+    let whole = image::image(conn, &image.image_id).await?;
+    let whole = whole.ok_or_else(|| GateError::Missing {
+        what: "an image",
+        promotion_id: subject.promotion_id.clone(),
+    })?;
+    let missing = attestation::verify(conn, &whole).await?;
+    let broken = missing.first().map(|missing| match missing {
+        Missing::Provenance => "its provenance does not hold under a key that is trusted now",
+        Missing::Signature => "its signature does not hold under a key that is trusted now",
+    });
+    Ok(match broken {
+        None => Ok(provenance.max(signature)),
+        Some(broken) => Err(Some(broken.to_owned())),
+    })
+}
+
+/// What an approval binds beside release and target: when any of it changes, the approval is void, and
+/// who answers to a page that showed something else is told. Times and freshness are not in it, they
+/// are judged at the moment.
 #[derive(Serialize)]
 struct Bound<'a> {
     v: u8,
@@ -61,6 +89,8 @@ struct Bound<'a> {
     not_checked: Vec<String>,
     unscanned: &'a [String],
     unsigned: &'a [String],
+    // With the version also the repositories that the images go to.
+    settings_version: i64,
     tests: [i64; 4],
     // What changes with the promotion: the commit that the environment holds, and whether it was known
     // who worked on what comes in.
@@ -85,13 +115,14 @@ fn digest(
         |p: &finding::advisory::NotChecked| format!("{}/{}@{}", p.kind, p.name, p.version);
     let tests = &known.tests;
     let bound = Bound {
-        v: 2,
+        v: 3,
         run: &subject.release.run_id,
         run_passed,
         findings,
         not_checked: known.not_checked.iter().map(unchecked).collect(),
         unscanned: &known.unscanned,
         unsigned,
+        settings_version: subject.settings_version,
         tests: [tests.passed, tests.failed, tests.errored, tests.skipped],
         over: subject.base(),
         commits_read: seats.commits != Commits::NotRead,

@@ -21,7 +21,7 @@ mod store;
 pub use contributors::{Entering, learn};
 pub use evaluate::evaluate;
 pub use evidence_of::gather;
-pub use passed::{GatePassed, Pass, Since, closed_since, pass};
+pub use passed::{GatePassed, Pass, Since, closed_since, pass, targets};
 pub use seats::{Candidate, Commits, Exclusion, Seats};
 pub use seats_of::seats_now;
 pub use state::{

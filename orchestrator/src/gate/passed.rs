@@ -141,7 +141,7 @@ fn comes_by_itself(condition: &Condition) -> bool {
 }
 
 /// Each image and the environment's own repository for it.
-fn targets(subject: &Subject) -> Result<BTreeMap<Name, Target>, GateError> {
+pub fn targets(subject: &Subject) -> Result<BTreeMap<Name, Target>, GateError> {
     let mut targets = BTreeMap::new();
     for (name, image) in &subject.release.images {
         let repository =

@@ -81,7 +81,7 @@ pub struct Evidence {
     pub run_finished_at: Option<i64>,
     /// Findings, packages, tests.
     pub known: Known,
-    /// Images without published provenance or quarantine signature.
+    /// Images without provenance or quarantine signature that is published and holds.
     pub unsigned: Vec<String>,
     /// What hinders one of them, as it was seen last.
     pub hindered: Option<String>,
@@ -176,6 +176,8 @@ pub struct Judgement {
     pub counted: Vec<Approval>,
     /// Who may fill a seat.
     pub seats: Seats,
+    /// By which version of the project's settings.
+    pub settings_version: i64,
     /// When it was judged.
     pub judged_at: At,
 }
@@ -206,6 +208,9 @@ pub enum GateError {
     /// The approvals.
     #[error("read or end approvals")]
     Approval(#[from] crate::approval::ApprovalError),
+    /// What is signed.
+    #[error("verify what is signed")]
+    Attestation(#[from] crate::attestation::AttestationError),
     /// A run is not there, or names no commit.
     #[error("{what} of run {run_id} is not there")]
     NoRun {
@@ -244,6 +249,7 @@ mod tests {
             approvals_required: 0,
             counted: Vec::new(),
             seats: Seats::default(),
+            settings_version: 1,
             judged_at: At(0),
         }
     }

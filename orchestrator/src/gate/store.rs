@@ -37,36 +37,47 @@ pub(super) async fn run_facts(conn: &mut Conn, run_id: &str) -> Result<Option<Ru
     )
 }
 
-/// How far a statement or a signature has come.
-#[derive(Debug, Clone, Default, sqlx::FromRow)]
+/// How far what is stated and signed about an image has come.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Published {
-    /// Since when it is published; none: it is not.
-    pub(super) published_at: Option<i64>,
-    /// What hinders it.
+    /// Since when its provenance is published; none: it is not.
+    pub(super) provenance_at: Option<i64>,
+    /// Since when its signature in quarantine is.
+    pub(super) signature_at: Option<i64>,
+    /// What hinders one of these, or a statement before them.
     pub(super) problem: Option<String>,
 }
 
-/// How far an image's provenance has come, and its signature in quarantine.
-pub(super) async fn published(
-    conn: &mut Conn,
-    image_id: &str,
-) -> Result<(Published, Published), Error> {
+/// How far an image's statements have come, and its signature in quarantine.
+pub(super) async fn published(conn: &mut Conn, image_id: &str) -> Result<Published, Error> {
     let provenance = crate::fetch_optional!(
         conn,
-        Published,
-        "SELECT published_at, problem FROM attestation WHERE image_id = $1 AND kind = 'provenance'",
+        (Option<i64>,),
+        "SELECT published_at FROM attestation WHERE image_id = $1 AND kind = 'provenance'",
         image_id
     )?;
     let signature = crate::fetch_optional!(
         conn,
-        Published,
-        "SELECT published_at, problem FROM signature WHERE image_id = $1 AND promotion_id IS NULL",
+        (Option<i64>,),
+        "SELECT published_at FROM signature WHERE image_id = $1 AND promotion_id IS NULL",
         image_id
     )?;
-    Ok((
-        provenance.unwrap_or_default(),
-        signature.unwrap_or_default(),
-    ))
+    // The signature waits for every statement, the bill of materials among them.
+    let problem = crate::fetch_optional!(
+        conn,
+        (String,),
+        "SELECT problem FROM attestation WHERE image_id = $1 AND problem IS NOT NULL
+         UNION ALL
+         SELECT problem FROM signature
+         WHERE image_id = $1 AND promotion_id IS NULL AND problem IS NOT NULL
+         LIMIT 1",
+        image_id
+    )?;
+    Ok(Published {
+        provenance_at: provenance.and_then(|(at,)| at),
+        signature_at: signature.and_then(|(at,)| at),
+        problem: problem.map(|(problem,)| problem),
+    })
 }
 
 /// From what an environment holds (empty: nothing) to what is to enter it.

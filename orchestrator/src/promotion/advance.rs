@@ -51,3 +51,15 @@ pub(super) async fn end(
     audit::append(conn, ground.now(), &*ground.ids, record).await?;
     Ok(true)
 }
+
+/// Ends one that waited while a later release came for its environment.
+pub(super) async fn end_overtaken(
+    conn: &mut Conn,
+    ground: &Ground,
+    promotion: &Promotion,
+    cause: String,
+) -> Result<bool, PromotionError> {
+    let at = ground.now().0;
+    let event = Event::Overtaken { cause, at };
+    end(conn, ground, promotion, event, &Actor::System).await
+}

@@ -9,13 +9,13 @@ use super::subject::subject;
 use crate::approval::{self, Answered, GiveOutcome};
 use crate::clock::At;
 use crate::db::Conn;
+use crate::gate;
 use crate::gate::Subject;
 use crate::ground::Ground;
 use crate::id::random_hex;
 use crate::identity::{Actor, PersonId, Role, Session};
 use contract::digest::Digest;
 use evidence::approval::{Answer, Approval as Statement, VERSION};
-use evidence::decision::Target;
 use std::time::Duration;
 
 /// What a person says, to what.
@@ -133,7 +133,7 @@ async fn answer_in(
     }
     let at = ground.now();
     let expires_at = at.plus(Duration::from_millis(judgement.seats.expires_ms));
-    let statement = statement(ground, who, promotion, &subject, &asked, at, expires_at);
+    let statement = statement(ground, who, promotion, &subject, &asked, at, expires_at)?;
     let rejected = asked.answer == Answer::Reject;
     let cause = format!("rejected by {}: {}", who.name, asked.reason);
     let answered = Answered {
@@ -165,18 +165,8 @@ fn statement(
     asked: &Asked,
     given_at: At,
     expires_at: At,
-) -> Statement {
-    let target = |(name, image): (&contract::name::Name, &crate::image::ReleaseImage)| {
-        let repository = subject.environment.repository.join(name).ok()?;
-        Some((
-            name.clone(),
-            Target {
-                repository,
-                digest: image.digest,
-            },
-        ))
-    };
-    Statement {
+) -> Result<Statement, PromotionError> {
+    Ok(Statement {
         version: VERSION,
         instance: who.instance.clone(),
         project: subject.settings.project.to_string(),
@@ -184,7 +174,7 @@ fn statement(
         environment: promotion.environment.to_string(),
         release: promotion.release_id.to_string(),
         release_digest: subject.release.digest,
-        images: subject.release.images.iter().filter_map(target).collect(),
+        images: gate::targets(subject)?,
         evidence: asked.evidence,
         settings_version: subject.settings_version,
         answer: asked.answer,
@@ -194,5 +184,5 @@ fn statement(
         nonce: random_hex(&*ground.ids, 16),
         given_at: given_at.0,
         expires_at: expires_at.0,
-    }
+    })
 }

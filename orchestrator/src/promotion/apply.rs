@@ -6,7 +6,7 @@
 //! failure that does not mend itself ends the promotion, too, and its environment is free for others; from
 //! then on it only goes on.
 
-use super::advance::{advance, end};
+use super::advance::{advance, end_overtaken};
 use super::give_up;
 use super::judge_again::{begin_tags, stop_if_closed};
 use super::state::{Event, Hands, Promotion, PromotionError, PromotionState};
@@ -241,12 +241,8 @@ async fn settle(ground: &Ground, promotion: &Promotion) -> Result<Progress, Prom
                     .with("release", promotion.release_id.as_str());
                 audit::append(conn, at, &*ground_in.ids, record).await?;
                 for overtaken in store::overtaken(conn, &promotion).await? {
-                    let number = promotion.number;
-                    let event = Event::Overtaken {
-                        cause: format!("promotion {number} brought a later release"),
-                        at: at.0,
-                    };
-                    end(conn, &ground_in, &overtaken, event, &Actor::System).await?;
+                    let cause = format!("promotion {} brought a later release", promotion.number);
+                    end_overtaken(conn, &ground_in, &overtaken, cause).await?;
                 }
                 Ok(Progress::Moved)
             })

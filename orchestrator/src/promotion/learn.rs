@@ -14,13 +14,28 @@ use crate::image;
 use crate::project::{self, Project};
 use crate::reconcile::Progress;
 
-/// Learns it of all promotions that wait, and of the newest releases before anybody asks for them, so that
-/// whoever asks and whoever answers sees who may.
+/// Learns it of promotions that wait.
 pub(super) async fn learn(
     ground: &Ground,
     hands: &Hands,
-    projects: &[Project],
     waiting: &[Promotion],
+) -> Result<Progress, PromotionError> {
+    let mut entering = Vec::new();
+    let mut conn = ground.db.reader().await?;
+    for promotion in waiting {
+        let of = of(&mut conn, promotion).await;
+        entering.extend(noted(promotion.id.as_str(), of));
+    }
+    drop(conn);
+    Ok(learn_all(ground, hands, entering).await)
+}
+
+/// Learns it of the newest releases before anybody asks for them, so that whoever asks and whoever answers
+/// sees who may.
+pub(super) async fn learn_ahead(
+    ground: &Ground,
+    hands: &Hands,
+    projects: &[Project],
 ) -> Result<Progress, PromotionError> {
     let mut entering = Vec::new();
     let mut conn = ground.db.reader().await?;
@@ -28,11 +43,11 @@ pub(super) async fn learn(
         let ahead = ahead(&mut conn, project).await;
         entering.extend(noted(project.name.as_str(), ahead));
     }
-    for promotion in waiting {
-        let of = of(&mut conn, promotion).await;
-        entering.extend(noted(promotion.id.as_str(), of));
-    }
     drop(conn);
+    Ok(learn_all(ground, hands, entering).await)
+}
+
+async fn learn_all(ground: &Ground, hands: &Hands, entering: Vec<Entering>) -> Progress {
     let items = entering.into_iter();
     let items = items.map(|entering| (entering.project_id.clone(), entering));
     let given = (ground.clone(), hands.mirrors.clone());
@@ -44,7 +59,7 @@ pub(super) async fn learn(
             noted(&run, learnt.map_err(PromotionError::from))
         }
     });
-    Ok(learnt.await)
+    learnt.await
 }
 
 /// What a promotion that waits brings: its gate may ask who worked on that, and people read the commits.

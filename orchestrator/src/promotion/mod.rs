@@ -34,6 +34,7 @@ pub use authorise::{judge, judge_in};
 pub use give_up::{GiveUpOutcome, give_up};
 pub use reconcile::pass;
 pub use request::{RequestOutcome, request};
+pub use rule::is_left_to_people;
 pub use state::{
     GiveUp, Hands, InvalidTransition, Promotion, PromotionError, PromotionId, PromotionState,
 };

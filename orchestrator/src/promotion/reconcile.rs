@@ -4,7 +4,7 @@
 use super::apply::apply;
 use super::authorise::authorise;
 use super::fail::fail;
-use super::learn::learn;
+use super::learn::{learn, learn_ahead};
 use super::rule::request_by_rule;
 use super::state::{Hands, Promotion, PromotionError};
 use super::store;
@@ -13,7 +13,7 @@ use crate::project;
 use crate::reconcile::{Progress, problem};
 use tracing::Instrument as _;
 
-/// Items of one pass; the rest waits for the next.
+/// Promotions that are read at once; what is being applied beyond them waits for the next pass.
 const ITEMS_MAX: i64 = 200;
 
 /// Requests, authorises, applies.
@@ -24,18 +24,39 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, PromotionE
         let requested = request_by_rule(ground, project).await;
         progress = progress.or(noted(project.name.as_str(), requested));
     }
-    let waiting = store::waiting_everywhere(&mut ground.db.reader().await?, ITEMS_MAX).await?;
-    progress = progress.or(learn(ground, hands, &projects, &waiting).await?);
-    for promotion in waiting {
-        let authorised = authorise(ground, &promotion.id).instrument(span(&promotion));
-        progress = progress.or(noted(promotion.id.as_str(), authorised.await));
-    }
+    progress = progress.or(learn_ahead(ground, hands, &projects).await?);
+    progress = progress.or(ask_gates(ground, hands, ITEMS_MAX).await?);
     let applying = store::applying(&mut ground.db.reader().await?, ITEMS_MAX).await?;
     for promotion in applying {
         let applied = apply_or_note(ground, hands, &promotion).instrument(span(&promotion));
         progress = progress.or(noted(promotion.id.as_str(), applied.await));
     }
     Ok(progress)
+}
+
+/// Asks the gate of every promotion that waits. What waits may wait for ever: with the oldest alone,
+/// enough of them would keep all others from being asked about.
+pub(super) async fn ask_gates(
+    ground: &Ground,
+    hands: &Hands,
+    at_once: i64,
+) -> Result<Progress, PromotionError> {
+    let mut progress = Progress::Idle;
+    let mut after = (i64::MIN, String::new());
+    loop {
+        let mut conn = ground.db.reader().await?;
+        let waiting = store::waiting_everywhere(&mut conn, (after.0, &after.1), at_once).await?;
+        drop(conn);
+        let Some(last) = waiting.last() else {
+            return Ok(progress);
+        };
+        after = (last.requested_at, last.id.to_string());
+        progress = progress.or(learn(ground, hands, &waiting).await?);
+        for promotion in waiting {
+            let authorised = authorise(ground, &promotion.id).instrument(span(&promotion));
+            progress = progress.or(noted(promotion.id.as_str(), authorised.await));
+        }
+    }
 }
 
 /// Every line about the promotion says which it is.

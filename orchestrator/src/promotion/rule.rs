@@ -5,14 +5,17 @@
 //! keeps the new one waiting with its conditions. After the last attempt, or when somebody gave it up, it
 //! is left to people, who may request it as any other.
 
+use super::advance::end_overtaken;
+use super::authorise::judge_in;
 use super::request::{RequestOutcome, request_in};
-use super::state::PromotionError;
+use super::state::{PromotionError, PromotionId};
 use super::store;
 use crate::clock::At;
 use crate::db::Conn;
+use crate::gate::{ConditionState, Judgement, Requester};
 use crate::ground::Ground;
 use crate::identity::Actor;
-use crate::image::{self, Release};
+use crate::image::{self, Release, ReleaseId};
 use crate::project::{self, Project, SettingsVersion};
 use crate::reconcile::{Progress, next_attempt};
 use contract::settings::{Environment, Promote};
@@ -74,6 +77,22 @@ fn may_ask(tries: &store::Tries, now: At) -> bool {
     }
 }
 
+/// Whether the rule does not ask any more for this release to enter this environment, so that somebody has
+/// to who wants it there.
+pub async fn is_left_to_people(
+    conn: &mut Conn,
+    project: &str,
+    environment: &str,
+    release: &ReleaseId,
+) -> Result<bool, PromotionError> {
+    let tries = store::tries(conn, project, environment, release).await?;
+    Ok(match tries.failed_at {
+        Some(last) if tries.failed == tries.made => next_attempt(tries.failed, At(last)).is_none(),
+        Some(_) => true,
+        None => tries.made > 0,
+    })
+}
+
 async fn request_once(
     ground: &Ground,
     settings: &SettingsVersion,
@@ -102,7 +121,10 @@ async fn request_once(
                     &release.id,
                 );
                 Ok(match outcome.await? {
-                    RequestOutcome::Requested(_) => Progress::Moved,
+                    RequestOutcome::Requested(id) => {
+                        overtake(conn, &ground_in, &id).await?;
+                        Progress::Moved
+                    }
                     RequestOutcome::AlreadyOpen(_)
                     | RequestOutcome::AlreadyThere
                     | RequestOutcome::NoSuchEnvironment
@@ -111,4 +133,29 @@ async fn request_once(
             })
         })
         .await
+}
+
+/// Older ones that the rule asked for and that failed their gate will not be mended by waiting: the newest
+/// has come instead. What only waits for its time or for people goes on, or a project that pushes often
+/// would never see anything enter; what a person asked for stays theirs.
+async fn overtake(
+    conn: &mut Conn,
+    ground: &Ground,
+    id: &PromotionId,
+) -> Result<(), PromotionError> {
+    let Some(newer) = store::by_id(conn, id).await? else {
+        return Ok(());
+    };
+    for older in store::overtaken(conn, &newer).await? {
+        let judged = judge_in(conn, ground, &older).await?;
+        let failed = |judged: Judgement| {
+            let mut states = judged.conditions.iter().map(|condition| condition.state);
+            states.any(|state| state == ConditionState::Failed)
+        };
+        if older.requester == Requester::Rule && judged.is_some_and(failed) {
+            let cause = format!("promotion {} asks for a later release", newer.number);
+            end_overtaken(conn, ground, &older, cause).await?;
+        }
+    }
+    Ok(())
 }

@@ -108,6 +108,8 @@ pub enum PromotionState {
     },
     /// It could not be applied.
     Failed {
+        /// The gate's decision, which had let it through.
+        decision_id: String,
         /// Why.
         cause: String,
         /// When.
@@ -140,6 +142,16 @@ impl PromotionState {
             Self::Failed { .. } => "failed",
             Self::Void { .. } => "void",
             Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// The gate's decision that let it through; none before that.
+    pub fn decision_id(&self) -> Option<&str> {
+        match self {
+            Self::Applying { decision_id, .. }
+            | Self::Applied { decision_id, .. }
+            | Self::Failed { decision_id, .. } => Some(decision_id),
+            Self::Requested | Self::Waiting | Self::Void { .. } | Self::Superseded { .. } => None,
         }
     }
 
@@ -274,7 +286,11 @@ impl PromotionState {
             }),
             (Event::Tagged { at }, Some(_)) => Ok(Self::Applied { decision_id, at }),
             (Event::Failed { cause, at }, None) | (Event::GivenUp { cause, at }, _) => {
-                Ok(Self::Failed { cause, at })
+                Ok(Self::Failed {
+                    decision_id,
+                    cause,
+                    at,
+                })
             }
             (Event::Tagged { .. }, None)
             | (Event::Failed { .. }, Some(_))

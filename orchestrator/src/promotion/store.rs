@@ -162,12 +162,21 @@ pub(super) async fn applying(conn: &mut Conn, limit: i64) -> Result<Vec<Promotio
     rows.into_iter().map(Promotion::try_from).collect()
 }
 
-/// Promotions of any project that wait for their gate, oldest first.
-pub async fn waiting_everywhere(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
+/// Promotions of any project that wait for their gate, oldest first, from after this (time, id).
+pub async fn waiting_everywhere(
+    conn: &mut Conn,
+    (at, id): (i64, &str),
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
     let rows = crate::fetch_all!(
         conn,
         Row,
-        select!("WHERE state IN ('requested', 'waiting') ORDER BY requested_at, id LIMIT $1"),
+        select!(
+            "WHERE state IN ('requested', 'waiting') AND (requested_at, id) > ($1, $2)
+             ORDER BY requested_at, id LIMIT $3"
+        ),
+        at,
+        id,
         limit
     )?;
     rows.into_iter().map(Promotion::try_from).collect()
@@ -407,6 +416,7 @@ impl<'a> Columns<'a> {
                 at: self.applied_at?,
             },
             "failed" => PromotionState::Failed {
+                decision_id: decision_id()?,
                 cause: cause()?,
                 at: self.ended_at?,
             },
@@ -441,9 +451,17 @@ impl<'a> Columns<'a> {
                 ended_at: Some(*at),
                 ..Self::default()
             },
-            PromotionState::Failed { cause, at }
-            | PromotionState::Void { cause, at }
-            | PromotionState::Superseded { cause, at } => Self {
+            PromotionState::Failed {
+                decision_id,
+                cause,
+                at,
+            } => Self {
+                decision_id: Some(decision_id),
+                cause: Some(cause),
+                ended_at: Some(*at),
+                ..Self::default()
+            },
+            PromotionState::Void { cause, at } | PromotionState::Superseded { cause, at } => Self {
                 cause: Some(cause),
                 ended_at: Some(*at),
                 ..Self::default()
@@ -452,7 +470,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Promotions that wait for the same environment with a release that is not newer.
+/// Promotions that wait for the same environment with a release that is not newer, oldest first.
 pub(super) async fn overtaken(
     conn: &mut Conn,
     promotion: &Promotion,
@@ -464,7 +482,8 @@ pub(super) async fn overtaken(
             "JOIN release r ON r.id = p.release_id
              JOIN release mine ON mine.id = $3
              WHERE p.project_id = $1 AND p.environment = $2 AND p.id <> $4
-               AND p.state IN ('requested', 'waiting') AND r.made_at <= mine.made_at"
+               AND p.state IN ('requested', 'waiting') AND r.made_at <= mine.made_at
+             ORDER BY p.requested_at, p.id"
         ),
         &promotion.project_id,
         promotion.environment.as_str(),

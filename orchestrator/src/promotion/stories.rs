@@ -8,6 +8,7 @@ mod give_up;
 mod house;
 mod outage;
 mod rows;
+mod waiting;
 mod withdraw;
 
 use super::{AnswerOutcome, Asked, PromotionState, answer};
@@ -128,6 +129,42 @@ crate::store_tests! {
         let stale = house.answers_in(&session, &promotion, Answer::Approve).await;
         assert_eq!(stale, AnswerOutcome::NotFresh);
         assert_eq!(house.answers("ines", &promotion, Answer::Approve).await, AnswerOutcome::Given);
+    }
+
+    fn who_answers_to_a_page_of_other_settings_is_told(db: Db) {
+        let house = House::new(&db).await;
+        let (_, promotion) = house.waiting_for_prod().await;
+        let session = house.session("ines").await;
+        let shown = house.judged(&promotion).await.unwrap();
+        let moved = SETTINGS.replace("@REGISTRY@/prod/shop", "@REGISTRY@/prod/elsewhere");
+        house.settings(&house.signed_in("ada").await, &moved).await;
+        let asked = Asked {
+            promotion: promotion.clone(),
+            answer: Answer::Approve,
+            reason: "good".to_owned(),
+            evidence: shown.evidence,
+        };
+        let said = answer(&house.ground, &house.hands, &session, asked).await;
+        assert_eq!(said.unwrap(), AnswerOutcome::Changed, "another repository");
+        let now = house.judged(&promotion).await.unwrap();
+        assert_eq!(now.settings_version, shown.settings_version + 1);
+    }
+
+    fn what_is_signed_is_verified_anew_whenever_a_gate_is_asked(db: Db) {
+        let house = House::new(&db).await;
+        let (_, promotion) = house.waiting_for_prod().await;
+        let nothing = "UPDATE key SET revoked_at = NULL";
+        for (change, back, what) in [
+            ("UPDATE key SET revoked_at = 1 WHERE role = 'provenance'", nothing, "provenance"),
+            ("UPDATE key SET revoked_at = 1 WHERE role = 'release'", nothing, "signature"),
+            ("UPDATE attestation SET envelope = statement", nothing, "provenance"),
+        ] {
+            house.happens(change).await;
+            let judged = house.judged(&promotion).await.unwrap();
+            let signed = judged.conditions.iter().find(|c| c.kind == ConditionKind::Signed).unwrap();
+            assert!(!signed.is_met() && signed.detail.contains(what), "{signed:?}");
+            house.happens(back).await;
+        }
     }
 
     fn an_approval_is_void_when_what_it_binds_changes(db: Db) {

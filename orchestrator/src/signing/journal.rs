@@ -9,7 +9,7 @@ use super::protocol::{Signed, base64_bytes};
 use contract::digest::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -38,6 +38,9 @@ pub struct Record {
     pub subject: Digest,
     /// The predicate type of a statement; the reference of an image signature.
     pub about: String,
+    /// What a statement calls the image: its repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What permitted it, as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grounds: Option<String>,
@@ -86,7 +89,7 @@ pub struct Journal {
     file: File,
     last: [u8; 32],
     by_request: HashMap<String, Record>,
-    with_provenance: HashSet<Digest>,
+    built_as: HashMap<Digest, BTreeSet<String>>,
     /// A write that failed half-way; nothing more is signed until the file was looked at again.
     broken: bool,
 }
@@ -114,7 +117,7 @@ impl Journal {
             file: file.try_clone().map_err(wrong("open"))?,
             last: [0; 32],
             by_request: HashMap::new(),
-            with_provenance: HashSet::new(),
+            built_as: HashMap::new(),
             broken: false,
         };
         let good = journal.replay(&mut file)?;
@@ -141,9 +144,9 @@ impl Journal {
         self.by_request.get(request_id)
     }
 
-    /// Whether provenance of this image was signed here.
-    pub fn has_provenance(&self, image: &Digest) -> bool {
-        self.with_provenance.contains(image)
+    /// What this image is called in the provenance that was signed here; `None` when none was.
+    pub fn built_as(&self, image: &Digest) -> Option<&BTreeSet<String>> {
+        self.built_as.get(image)
     }
 
     /// Appends and syncs; only then may the signature leave the process.
@@ -223,7 +226,8 @@ impl Journal {
 
     fn index(&mut self, record: Record) {
         if record.about == evidence::names::SLSA_PROVENANCE {
-            self.with_provenance.insert(record.subject);
+            let names = self.built_as.entry(record.subject).or_default();
+            names.extend(record.name.clone());
         }
         self.by_request.insert(record.request_id.clone(), record);
     }
@@ -277,6 +281,8 @@ mod tests {
             signed_digest: Digest::of(b"signed"),
             subject: Digest::of(id.as_bytes()),
             about: evidence::names::SLSA_PROVENANCE.to_owned(),
+            // Records from before it was kept have none.
+            name: (id != "a").then(|| "r.example/quarantine/web".to_owned()),
             grounds: None,
             signature: vec![1, 2, 3],
         }
@@ -303,8 +309,9 @@ mod tests {
         let (_folder, path) = journal_of(&["a", "b"]);
         let journal = Journal::open(&path).unwrap();
         assert_eq!(journal.record("a"), Some(&record("a")));
-        assert!(journal.has_provenance(&Digest::of(b"b")));
-        assert!(!journal.has_provenance(&Digest::of(b"c")));
+        let names = BTreeSet::from(["r.example/quarantine/web".to_owned()]);
+        assert_eq!(journal.built_as(&Digest::of(b"b")), Some(&names));
+        assert_eq!(journal.built_as(&Digest::of(b"c")), None);
     }
 
     /// Power goes at every byte of the last record: what was whole before stays, and the next one

@@ -16,6 +16,8 @@ const PREDICATE_TYPES: [&str; 2] = [names::SLSA_PROVENANCE, names::CYCLONEDX];
 pub(super) struct Granted {
     pub(super) subject: Digest,
     pub(super) about: String,
+    /// The image's name in a statement.
+    pub(super) name: Option<String>,
 }
 
 pub(super) fn refuse(code: RefusalCode, message: impl Into<String>) -> Refusal {
@@ -46,16 +48,18 @@ pub(super) fn statement(bytes: &[u8], manifest: &[u8]) -> Result<Granted, Refusa
     Ok(Granted {
         subject,
         about: heading.predicate_type,
+        name: heading.names.into_iter().next(),
     })
 }
 
 /// A cosign payload for exactly the image whose manifest came along, under a reference that the
-/// grounds permit for it.
+/// grounds permit for it. `built_as` are the names that it has in provenance which was signed here
+/// before: a run permits no other reference, or it would need no gate to name an environment.
 pub(super) fn image(
     bytes: &[u8],
     manifest: &[u8],
     grounds: &Grounds,
-    has_provenance: bool,
+    built_as: Option<&BTreeSet<String>>,
 ) -> Result<Granted, Refusal> {
     let payload =
         Payload::read(bytes).map_err(|e| refuse(RefusalCode::OtherType, e.to_string()))?;
@@ -92,15 +96,25 @@ pub(super) fn image(
             approved(decision, approvals)?;
         }
     }
-    if !has_provenance {
+    let Some(built_as) = built_as else {
         return Err(refuse(
             RefusalCode::NoProvenance,
             format!("no provenance of {subject} was signed here before"),
+        ));
+    };
+    if matches!(grounds, Grounds::Run(_)) && !built_as.contains(payload.repository.as_str()) {
+        return Err(refuse(
+            RefusalCode::OtherReference,
+            format!(
+                "{} is not where its provenance says that it was built",
+                payload.repository
+            ),
         ));
     }
     Ok(Granted {
         subject,
         about: payload.repository.to_string(),
+        name: None,
     })
 }
 

@@ -214,8 +214,8 @@ impl Signer {
         let stored = serde_json::to_string(grounds)
             .map_err(|e| refuse(RefusalCode::BadRequest, e.to_string()))?;
         self.once(id, &self.release, payload, Some(stored), |journal| {
-            let has_provenance = journal.has_provenance(&Digest::of(manifest));
-            judge::image(payload, manifest, grounds, has_provenance)
+            let built_as = journal.built_as(&Digest::of(manifest));
+            judge::image(payload, manifest, grounds, built_as)
         })
     }
 
@@ -264,6 +264,7 @@ impl Signer {
             signed_digest,
             subject: granted.subject,
             about: granted.about,
+            name: granted.name,
             grounds,
             signature: signature.as_bytes().to_vec(),
         };

@@ -44,7 +44,10 @@ pub(in crate::finding) async fn upsert_finding(
              $20, $21, NULL)
          ON CONFLICT (step_id, fence, fingerprint) DO UPDATE SET
              rule = excluded.rule, severity = excluded.severity, title = excluded.title,
-             message = excluded.message, fixed_in = excluded.fixed_in, aliases = excluded.aliases,
+             message = excluded.message, path = excluded.path, line = excluded.line,
+             purl = excluded.purl, package = excluded.package,
+             package_version = excluded.package_version, fixed_in = excluded.fixed_in,
+             aliases = excluded.aliases,
              gone_at = NULL",
         ids.uuid().to_string(),
         owner.project_id,

@@ -171,24 +171,16 @@ pub async fn show(
     let failed = |error: crate::db::Error| Problem::internal(&error);
     let found = find(&app, &caller, &id, Permission::See).await?;
     let mut conn = app.ground.db.reader().await.map_err(failed)?;
-    let conditions = match &found.state {
-        PromotionState::Applying { decision_id, .. }
-        | PromotionState::Applied { decision_id, .. } => gate::conditions(&mut conn, decision_id)
-            .await
-            .map_err(failed)?
-            .unwrap_or_default(),
-        PromotionState::Requested | PromotionState::Waiting => {
+    let conditions = match found.state.decision_id() {
+        Some(id) => gate::conditions(&mut conn, id).await.map_err(failed)?,
+        None if found.state.is_open() => {
             let judged = promotion::judge_in(&mut conn, &app.ground, &found).await;
             let judged = judged.map_err(|error| Problem::internal(&error))?;
-            judged
-                .map(|judgement| judgement.conditions)
-                .unwrap_or_default()
+            judged.map(|judgement| judgement.conditions)
         }
-        PromotionState::Failed { .. }
-        | PromotionState::Void { .. }
-        | PromotionState::Superseded { .. } => Vec::new(),
+        None => None,
     };
-    Ok(Json(answer(&found, conditions)))
+    Ok(Json(answer(&found, conditions.unwrap_or_default())))
 }
 
 /// Takes back what the caller asked for; the promotion as it is then.

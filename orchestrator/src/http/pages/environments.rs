@@ -6,18 +6,19 @@ use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::finding::{self, Severity};
+use crate::finding::{self, Known, Severity};
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
 use crate::image::{Release, ReleaseId};
-use crate::promotion::{self, Placed, Promotion, RequestOutcome};
+use crate::promotion::{self, Placed, Promotion, PromotionState, RequestOutcome};
 use crate::{image, project, run};
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use contract::settings::{Environment, Promote};
+use contract::settings::{Environment, FindingsRule, Promote};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Promotions that the page lists.
 const PROMOTIONS_MAX: i64 = 50;
@@ -104,9 +105,13 @@ pub async fn environments(
     let promotions = promotion::of_project(&mut conn, id, PROMOTIONS_MAX)
         .await
         .map_err(PageError::log)?;
+    let newest = image::releases_of_project(&mut conn, id, 1)
+        .await
+        .map_err(PageError::log)?;
     let mut lanes: Vec<Lane> = Vec::new();
     for environment in &settings.settings.environments {
-        let lane = lane(&mut conn, &app, environment, (&placed, &promotions, &lanes)).await?;
+        let before = (&placed[..], &promotions[..], &lanes[..]);
+        let lane = lane(&mut conn, &app, environment, before, newest.first()).await?;
         lanes.push(lane);
     }
     let mut listed = Vec::new();
@@ -136,6 +141,7 @@ async fn lane(
     app: &App,
     environment: &Environment,
     (placed, promotions, lanes): (&[Placed], &[Promotion], &[Lane]),
+    newest: Option<&Release>,
 ) -> Result<Lane, PageError> {
     let name = environment.name.as_str();
     let held = match placed.iter().find(|place| place.environment == name) {
@@ -147,33 +153,16 @@ async fn lane(
     for promotion in promotions.iter().filter(open) {
         waiting.push(next(conn, app, promotion).await?);
     }
-    // What the one before holds, where this one does not hold it and nobody has asked yet.
-    let by_hand = environment.promote == Promote::ByHand;
-    let before_name = environment.after.last();
-    let before = before_name.and_then(|after| {
-        let lane = lanes.iter().find(|lane| lane.name == after.as_str());
-        lane.and_then(|lane| lane.held.as_ref())
-    });
     let has = |release: &str| {
         let here = held.as_ref().is_some_and(|held| held.release_id == release);
         here || promotions
             .iter()
             .any(|p| open(&p) && p.release_id.as_str() == release)
     };
-    let ask = before
-        .filter(|before| by_hand && !has(&before.release_id))
-        .map(|before| (before.release_id.clone(), before.run_number));
-    let nothing = match (before_name, before) {
-        (None, _) => "The next run that passes comes by rule.".to_owned(),
-        (Some(name), None) => format!("{name} holds nothing yet."),
-        (Some(name), Some(before)) if has(&before.release_id) => {
-            format!("Run {} of {name} is here already.", before.run_number)
-        }
-        (Some(name), Some(before)) => format!("Run {} of {name} comes by rule.", before.run_number),
-    };
+    let (ask, nothing) = coming(conn, environment, lanes, newest, has).await?;
     Ok(Lane {
         name: name.to_owned(),
-        by_hand,
+        by_hand: environment.promote == Promote::ByHand,
         held,
         waiting,
         ask,
@@ -181,12 +170,62 @@ async fn lane(
     })
 }
 
-fn ended(promotion: &Promotion) -> bool {
-    use crate::promotion::PromotionState as S;
-    match promotion.state {
-        S::Requested | S::Waiting | S::Applying { .. } => false,
-        S::Applied { .. } | S::Failed { .. } | S::Void { .. } | S::Superseded { .. } => true,
+/// What a person may ask for (release and run number), and why nothing could come, in words: what the
+/// environment before holds, or the newest release where none is before, when it is not `here` and nobody
+/// has asked.
+async fn coming(
+    conn: &mut Conn,
+    environment: &Environment,
+    lanes: &[Lane],
+    newest: Option<&Release>,
+    here: impl Fn(&str) -> bool,
+) -> Result<(Option<(String, i64)>, String), PageError> {
+    let candidate = match environment.after.last() {
+        Some(after) => {
+            let before = lanes.iter().find(|lane| lane.name == after.as_str());
+            let Some(held) = before.and_then(|lane| lane.held.as_ref()) else {
+                return Ok((None, format!("{after} holds nothing yet.")));
+            };
+            (held.release_id.clone(), held.run_number)
+        }
+        None => match newest {
+            Some(release) => {
+                let id = release.id.to_string();
+                let run = run_number(conn, &id).await?;
+                (id, run)
+            }
+            None => {
+                return Ok((
+                    None,
+                    "No run that passed has made a release yet.".to_owned(),
+                ));
+            }
+        },
+    };
+    let (release, run) = &candidate;
+    if here(release) {
+        return Ok((None, format!("Run {run} is here already.")));
     }
+    let rule = match environment.promote {
+        Promote::ByHand => false,
+        Promote::Automatic => {
+            let id = ReleaseId::parse(release).map_err(|_| PageError::NotFound)?;
+            let project = image::release(conn, &id).await.map_err(PageError::log)?;
+            let project = project.ok_or(PageError::NotFound)?.project_id;
+            let name = environment.name.as_str();
+            let left = promotion::is_left_to_people(conn, &project, name, &id).await;
+            !left.map_err(PageError::log)?
+        }
+    };
+    Ok(if rule {
+        (None, format!("Run {run} comes by rule."))
+    } else {
+        (Some(candidate), String::new())
+    })
+}
+
+fn ended(promotion: &Promotion) -> bool {
+    !promotion.state.is_open() && !matches!(promotion.state, PromotionState::Applying { .. })
 }
 
 /// What waits, and what its gate still wants.
@@ -290,10 +329,24 @@ async fn compliance(
     } else if !known.not_accepted(&rule.accept_unmatched).is_empty() {
         let words = "Some of its packages cannot be judged by any advisory source.".to_owned();
         look(Look::Idle, "queue", "Not judged in full", words)
+    } else if is_stale(rule, &known, now) {
+        let words = format!(
+            "Nothing open at or above {threshold} by advisories that are older than this gate accepts."
+        );
+        look(Look::Idle, "queue", "Not judged freshly", words)
     } else {
         let words = format!("Nothing open at or above {threshold}.");
         look(Look::Pass, "pass", "Complies", words)
     })
+}
+
+/// Whether the gate would not let it in today for the age of the advisories alone.
+fn is_stale(rule: &FindingsRule, known: &Known, now: At) -> bool {
+    let Some(within) = rule.advisories_confirmed_within_ms else {
+        return false;
+    };
+    let confirmed = known.confirmed_at().map(|at| now.since(At(at)));
+    !known.holds_no_packages() && confirmed.is_none_or(|age| age > Duration::from_millis(within))
 }
 
 async fn release(conn: &mut Conn, id: &str) -> Result<Release, PageError> {

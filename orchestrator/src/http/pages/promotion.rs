@@ -23,7 +23,7 @@ use crate::gate::{Condition, ConditionState, Judgement, Requester};
 use crate::history::brought;
 use crate::http::extract::SignedIn;
 use crate::identity;
-use crate::image::{Release, ReleaseId};
+use crate::image::{Release, ReleaseId, ReleaseImage};
 use crate::project::Project;
 use crate::promotion::{self, Placed, Promotion, PromotionId, PromotionState};
 use crate::run::{Origin, Run, RunId};
@@ -33,6 +33,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chain::{Link, chain};
 use commits::{Commits, commits};
+use contract::image::Repository;
+use contract::name::Name;
 use contract::settings::{Gate, Promote};
 use deadlines::{Deadline, deadlines};
 use difference::{Difference, difference};
@@ -52,6 +54,13 @@ struct Side {
     run_number: Option<i64>,
     digests: Vec<Copied>,
     since: Option<When>,
+}
+
+/// An image that is to enter, and where.
+struct Entering {
+    name: String,
+    digest: Copied,
+    repository: String,
 }
 
 /// A form that was not taken.
@@ -79,6 +88,8 @@ struct Shown {
     from: Option<Side>,
     to: Side,
     release_digest: Copied,
+    images: Vec<Entering>,
+    settings_version: i64,
     rows: Vec<Row>,
     met: usize,
     judged: Option<When>,
@@ -166,6 +177,7 @@ async fn shown(
     let people = people(&mut conn, &promotion, judgement.as_ref(), reader, now).await?;
     let mine = mine(signed_in, judgement.as_ref());
     let environment = environment(&mut conn, &promotion).await?;
+    let entering = entering(&mut conn, &promotion, &release, environment.repository).await?;
     let (from, to) = sides(&mut conn, &promotion, environment.before, now).await?;
     let before = brought::before(&mut conn, promotion.id.as_str()).await;
     let before = before.map_err(PageError::log)?;
@@ -201,6 +213,10 @@ async fn shown(
         from,
         to,
         release_digest: Copied::full("digest", release.digest.to_string()),
+        images: entering,
+        settings_version: judgement
+            .as_ref()
+            .map_or(promotion.settings_version, |j| j.settings_version),
         met,
         judged: judgement.as_ref().map(|j| When::new(j.judged_at, now)),
         evidence: judgement
@@ -245,6 +261,7 @@ struct Where {
     by_hand: bool,
     before: Option<String>,
     gate: Option<Gate>,
+    repository: Option<Repository>,
 }
 
 async fn environment(conn: &mut Conn, promotion: &Promotion) -> Result<Where, PageError> {
@@ -257,7 +274,34 @@ async fn environment(conn: &mut Conn, promotion: &Promotion) -> Result<Where, Pa
         by_hand: found.is_some_and(|found| found.promote == Promote::ByHand),
         before: found.and_then(|found| Some(found.after.last()?.to_string())),
         gate: found.map(|found| found.gate.clone()),
+        repository: found.map(|found| found.repository.clone()),
     })
+}
+
+/// What enters: as it was decided, or by the settings of now.
+async fn entering(
+    conn: &mut Conn,
+    promotion: &Promotion,
+    release: &Release,
+    repository: Option<Repository>,
+) -> Result<Vec<Entering>, PageError> {
+    let decided = match promotion.state.decision_id() {
+        Some(id) => gate::decision(conn, id).await.map_err(PageError::log)?,
+        None => None,
+    };
+    let image = |(name, image): (&Name, &ReleaseImage)| {
+        let was = decided
+            .as_ref()
+            .and_then(|decision| decision.images.get(name));
+        let to = was.map(|target| target.repository.clone());
+        let to = to.or_else(|| repository.as_ref()?.join(name).ok());
+        Entering {
+            name: name.to_string(),
+            digest: Copied::full("digest", image.digest.to_string()),
+            repository: to.map(|to| to.to_string()).unwrap_or_default(),
+        }
+    };
+    Ok(release.images.iter().map(image).collect())
 }
 
 /// Both ends of the passage.
@@ -373,22 +417,15 @@ async fn conditions(
     app: &App,
     promotion: &Promotion,
 ) -> Result<(Vec<Condition>, Option<Judgement>), PageError> {
-    match &promotion.state {
-        PromotionState::Requested | PromotionState::Waiting => {
-            let judged = promotion::judge_in(conn, &app.ground, promotion).await;
-            let judged = judged.map_err(PageError::log)?;
-            let conditions = judged.as_ref().map(|j| j.conditions.clone());
-            Ok((conditions.unwrap_or_default(), judged))
-        }
-        PromotionState::Applying { decision_id, .. }
-        | PromotionState::Applied { decision_id, .. } => {
-            let then = gate::conditions(conn, decision_id)
-                .await
-                .map_err(PageError::log)?;
-            Ok((then.unwrap_or_default(), None))
-        }
-        PromotionState::Failed { .. }
-        | PromotionState::Void { .. }
-        | PromotionState::Superseded { .. } => Ok((Vec::new(), None)),
+    if promotion.state.is_open() {
+        let judged = promotion::judge_in(conn, &app.ground, promotion).await;
+        let judged = judged.map_err(PageError::log)?;
+        let conditions = judged.as_ref().map(|j| j.conditions.clone());
+        return Ok((conditions.unwrap_or_default(), judged));
     }
+    let then = match promotion.state.decision_id() {
+        Some(id) => gate::conditions(conn, id).await.map_err(PageError::log)?,
+        None => None,
+    };
+    Ok((then.unwrap_or_default(), None))
 }

@@ -28,6 +28,7 @@ fn states() -> Vec<PromotionState> {
             at: 1,
         },
         PromotionState::Failed {
+            decision_id: text("d"),
             cause: cause(),
             at: 1,
         },

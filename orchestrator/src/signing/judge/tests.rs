@@ -89,6 +89,19 @@ fn payload(at: &str, image: &[u8]) -> Vec<u8> {
     .to_bytes()
 }
 
+const QUARANTINE: &str = "r.example/quarantine/shop/web";
+
+/// As [`image`], with provenance that names the image in quarantine, or with none.
+fn judged(
+    bytes: &[u8],
+    manifest: &[u8],
+    grounds: &Grounds,
+    provenance: bool,
+) -> Result<Granted, Refusal> {
+    let names = BTreeSet::from([QUARANTINE.to_owned()]);
+    image(bytes, manifest, grounds, provenance.then_some(&names))
+}
+
 fn code(result: Result<Granted, Refusal>) -> Option<RefusalCode> {
     result.err().map(|refusal| refusal.code)
 }
@@ -136,7 +149,7 @@ fn a_statement_is_of_a_known_type_about_the_manifest_that_came_along() {
 #[test]
 fn an_image_is_signed_in_quarantine_when_its_run_passed() {
     let quarantine = payload("r.example/quarantine/shop/web", MANIFEST);
-    assert!(image(&quarantine, MANIFEST, &run("passed"), true).is_ok());
+    assert!(judged(&quarantine, MANIFEST, &run("passed"), true).is_ok());
     let with_more = String::from_utf8(quarantine.clone())
         .unwrap()
         .replace("\"optional\":null", "\"optional\":{\"a\":\"b\"}");
@@ -189,10 +202,25 @@ fn an_image_is_signed_in_quarantine_when_its_run_passed() {
     ];
     for (bytes, manifest, grounds, provenance, wanted) in cases {
         assert_eq!(
-            code(image(bytes, manifest, &grounds, provenance)),
+            code(judged(bytes, manifest, &grounds, provenance)),
             Some(wanted)
         );
     }
+}
+
+/// Who speaks for the server says what a run built where; the provenance was signed before.
+#[test]
+fn a_run_permits_no_other_reference_than_its_provenance_names() {
+    let prod = "r.example/prod/shop/web";
+    let Grounds::Run(passed) = run("passed") else {
+        panic!("a run");
+    };
+    let grounds = Grounds::Run(PassedRun {
+        images: targets(prod),
+        ..passed
+    });
+    let refused = code(judged(&payload(prod, MANIFEST), MANIFEST, &grounds, true));
+    assert_eq!(refused, Some(RefusalCode::OtherReference));
 }
 
 #[test]
@@ -203,7 +231,7 @@ fn an_image_is_signed_for_an_environment_when_its_gate_let_it_in() {
         promotion(decision(0), vec![]),
         promotion(decision(1), vec![yes()]),
     ] {
-        assert!(image(&prod, MANIFEST, &grounds, true).is_ok());
+        assert!(judged(&prod, MANIFEST, &grounds, true).is_ok());
     }
     let mut closed = decision(0);
     closed.outcome = Outcome::Closed;
@@ -218,14 +246,14 @@ fn an_image_is_signed_for_an_environment_when_its_gate_let_it_in() {
     ];
     for (bytes, grounds, wanted) in cases {
         assert_eq!(
-            code(image(bytes, MANIFEST, &grounds, true)),
+            code(judged(bytes, MANIFEST, &grounds, true)),
             Some(wanted),
             "{grounds:?}"
         );
     }
     let open = promotion(decision(0), vec![]);
     assert_eq!(
-        code(image(&prod, MANIFEST, &open, false)),
+        code(judged(&prod, MANIFEST, &open, false)),
         Some(RefusalCode::NoProvenance)
     );
 }
@@ -253,7 +281,7 @@ fn only_approvals_of_exactly_this_count() {
     ];
     for (required, approvals) in cases {
         let grounds = promotion(decision(required), approvals);
-        let refused = code(image(&prod, MANIFEST, &grounds, true));
+        let refused = code(judged(&prod, MANIFEST, &grounds, true));
         assert_eq!(refused, Some(RefusalCode::NotApproved), "{grounds:?}");
     }
 }
