@@ -209,8 +209,21 @@ impl House {
         path.replace("{id}", PROMOTION)
     }
 
-    /// What the caller is answered.
+    /// What the caller is answered, who sends forms of their own.
     async fn ask(&self, route: &Route, caller: &str, with_cookie: bool) -> u16 {
+        let own = self.people.get(caller);
+        let csrf = own.map_or("", |person| person.csrf.as_str());
+        self.ask_by_form_of(csrf, route, caller, with_cookie).await
+    }
+
+    /// The same with a form that carries this token.
+    async fn ask_by_form_of(
+        &self,
+        csrf: &str,
+        route: &Route,
+        caller: &str,
+        with_cookie: bool,
+    ) -> u16 {
         let method = Method::from_bytes(route.method.as_bytes()).unwrap();
         let path = self.path(route);
         let (http, base) = if caller == "host" {
@@ -235,7 +248,6 @@ impl House {
             };
         }
         if method != Method::GET {
-            let csrf = person.map_or("", |person| person.csrf.as_str());
             request = match self.body(route, caller, csrf).await {
                 Body::Json(json) => request.json(&json),
                 Body::Form(form) => request.form(&form),
@@ -349,6 +361,24 @@ async fn everybody_is_answered_as_the_table_says() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     house.server.stop().await;
+}
+
+/// What changes something by a form, for a caller who may do all of it.
+#[tokio::test]
+async fn no_form_of_another_session_changes_anything() {
+    let house = House::new().await;
+    let other = house.people["manager"].csrf.as_str();
+    let forms = rows(PAGES).into_iter().map(|row| row.route);
+    let forms = forms.filter(|route| route.method == "POST" && route.path != "/sign-in");
+    let mut count = 0;
+    for route in forms {
+        for csrf in [other, "", "0"] {
+            let got = house.ask_by_form_of(csrf, &route, "admin", true).await;
+            assert_eq!(got, 400, "{} with `{csrf}`", route.path);
+        }
+        count += 1;
+    }
+    assert!(count >= 7, "{count} forms");
 }
 
 #[tokio::test]
