@@ -158,7 +158,7 @@ impl Tables {
             How::Of(table) => Some(format!("<{}>", self.key(table, text)?)),
             How::Scrubbed(_) => Some(scrubbed(text)?),
             How::Bytes(_) => Some(scrubbed(&String::from_utf8(hex::decode(text)?)?)?),
-            How::Kind => text.split(':').next().map(str::to_owned),
+            How::Subject => Some(self.subject(text)),
             How::Actor => Some(self.actor(text)),
         })
     }
@@ -178,6 +178,13 @@ impl Tables {
             parts.push(value.unwrap_or_default());
         }
         Ok(format!("{} {}", table.name, parts.join("/")))
+    }
+
+    fn subject(&self, text: &str) -> String {
+        let Some((kind, id)) = text.split_once(':') else {
+            return text.to_owned();
+        };
+        self.key(kind, id).unwrap_or_else(|_| kind.to_owned())
     }
 
     fn row(&self, table: &str, id: Option<&str>) -> anyhow::Result<&Cells> {

@@ -9,23 +9,70 @@ use crate::db::Conn;
 use crate::id::IdSource;
 use crate::identity::Actor;
 use crate::metrics::metrics;
-use contract::digest::Digest;
+use contract::protocol::Report;
 
-/// What proves that a step passed, read from what is stored about its last lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
-    /// The worker's signed report.
-    pub report: Digest,
-    /// The whole log, unbroken.
-    pub log_sha256: Digest,
+/// The log of a step's last lease, as it is stored.
+#[derive(Debug)]
+pub struct StoredLog {
+    /// How many chunks there are.
+    pub chunks: i64,
+    /// Their bytes together.
+    pub bytes: i64,
+    /// SHA-256 of all of them, in hex.
+    pub sha256: String,
+}
+
+/// An artifact of a step's last lease, as it is stored.
+#[derive(Debug)]
+pub struct StoredArtifact {
+    /// Its name.
+    pub name: String,
+    /// Its digest, as text.
+    pub digest: String,
     /// Its length.
-    pub log_bytes: i64,
-    /// Every artifact that the report declares, present.
-    pub artifacts: usize,
+    pub bytes: i64,
+}
+
+/// What proves that a step passed. There is no other way to one than what is stored of it, and it proves
+/// one end once.
+#[derive(Debug)]
+pub struct Proof(());
+
+impl Proof {
+    /// The proof for a step's last lease: its log is the one that the report says, from end to end, and every
+    /// artifact that the report declares is there; else what is missing, in words.
+    pub fn of(
+        report: Report,
+        log: StoredLog,
+        artifacts: Vec<StoredArtifact>,
+    ) -> Result<Self, String> {
+        if log.chunks != report.log.chunks || log.bytes != report.log.bytes {
+            return Err(format!(
+                "log: {} bytes in {} chunks are here, {} bytes in {} chunks were sent",
+                log.bytes, log.chunks, report.log.bytes, report.log.chunks
+            ));
+        }
+        if log.sha256 != report.log.sha256.hex() {
+            return Err("log: its hash is not the one reported".to_owned());
+        }
+        for claim in report.artifacts {
+            let there = artifacts.iter().any(|stored| {
+                stored.name == claim.name
+                    && stored.digest == claim.digest.to_string()
+                    && u64::try_from(stored.bytes) == Ok(claim.bytes)
+            });
+            if !there {
+                // A name in a report is foreign text, and may be long.
+                let name: String = claim.name.chars().take(100).collect();
+                return Err(format!("artifact {name}"));
+            }
+        }
+        Ok(Self(()))
+    }
 }
 
 /// How one step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct StepEnd {
     /// The step.
     pub name: String,
@@ -84,16 +131,16 @@ pub fn verdict(ends: &[StepEnd], cancelled_by: Option<&str>) -> Verdict {
     }
 }
 
-/// Ends a run that has no open step left.
+/// Ends a run that has no open step left; the proofs are used up.
 pub async fn finish(
     conn: &mut Conn,
     ids: &dyn IdSource,
     run: &RunId,
-    ends: &[StepEnd],
+    ends: Vec<StepEnd>,
     now: At,
 ) -> Result<Verdict, Error> {
     let cancelled_by = store::cancel_asked(conn, run).await?;
-    let cause = verdict(ends, cancelled_by.as_deref());
+    let cause = verdict(&ends, cancelled_by.as_deref());
     if store::finished(conn, run, &cause, now).await? {
         let mut record = Record::new("run.finished", format!("run:{run}"), &Actor::System)
             .with("cause", cause.word());
@@ -118,17 +165,10 @@ mod tests {
     use super::*;
 
     fn passed(name: &str) -> StepEnd {
-        let digest = Digest::of(b"");
-        let proof = Proof {
-            report: digest,
-            log_sha256: digest,
-            log_bytes: 0,
-            artifacts: 0,
-        };
         StepEnd {
             name: name.to_owned(),
             cause: Cause::Passed,
-            proof: Some(proof),
+            proof: Some(Proof(())),
         }
     }
 

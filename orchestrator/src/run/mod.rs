@@ -20,7 +20,7 @@ mod stories;
 
 pub use again::{Again, again};
 pub use cancel::{Cancelled, cancel};
-pub use finish::{Proof, StepEnd, Verdict, finish, verdict};
+pub use finish::{Proof, StepEnd, StoredArtifact, StoredLog, Verdict, finish, verdict};
 pub use gather::Hands;
 pub use plan::{Plan, PlannedService, PlannedStep, PlannedWork};
 pub use reconcile::pass;

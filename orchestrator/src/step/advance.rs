@@ -107,6 +107,6 @@ async fn finish_run(
             proof,
         });
     }
-    run::finish(conn, ids, run, &ends, now).await?;
+    run::finish(conn, ids, run, ends, now).await?;
     Ok(())
 }

@@ -14,8 +14,9 @@ pub(super) enum How {
     Scrubbed(&'static str),
     /// The same for text that is stored as bytes.
     Bytes(&'static str),
-    /// `<kind>:<id>`, compared by its kind.
-    Kind,
+    /// `<kind>:<id>`, compared by the natural key of the row in the table of that name; by its kind alone
+    /// when that has none.
+    Subject,
     /// Who did it, people by their name.
     Actor,
     /// Volatile for this reason; not compared at all.
@@ -26,13 +27,13 @@ impl How {
     /// Why it is not compared as it is; none when it is.
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Same | Self::Id | Self::Of(_) | Self::Kind | Self::Actor => None,
+            Self::Same | Self::Id | Self::Of(_) | Self::Subject | Self::Actor => None,
             Self::Set(why) | Self::Scrubbed(why) | Self::Bytes(why) | Self::Not(why) => Some(why),
         }
     }
 }
 
-use How::{Actor, Bytes, Id, Kind, Not, Of, Same, Scrubbed, Set};
+use How::{Actor, Bytes, Id, Not, Of, Same, Scrubbed, Set, Subject};
 
 /// Which rows are compared.
 #[derive(PartialEq, Eq)]
@@ -274,7 +275,7 @@ pub(super) const TABLES: &[Table] = &[
         "statement_digest": DIGEST_OF_VOLATILE, "given_at": CLOCK, "expires_at": CLOCK,
         "used_at": CLOCK, "void_at": CLOCK, "void_reason": Same,
     }),
-    table!("promotion", ["project_id", "number"], All, {
+    table!("promotion", ["project_id", "number", "environment"], All, {
         "id": Id, "project_id": Of("project"), "number": Same, "release_id": Of("release"),
         "environment": Same, "settings_version": Same, "state": Same, "cause": Same,
         "requested_by": Actor, "requester_id": Of("person"), "requested_at": CLOCK,
@@ -300,7 +301,7 @@ pub(super) const TABLES: &[Table] = &[
         "committer_name": Same, "committer_address": Same, "commit_time": Same,
     }),
     table!("audit_entry", ["type"], All, {
-        "type": Same, "subject": Kind, "id": Id, "entry": Not("holds ids and times"), "at": CLOCK,
+        "type": Same, "subject": Subject, "id": Id, "entry": Not("holds ids and times"), "at": CLOCK,
         "project_id": Of("project"), "actor": Actor, "sequence": Not("the sequencer's pace"),
     }),
     table!("commitment", [], All, {
