@@ -26,7 +26,8 @@ fn securesystemslib_accepts_our_envelope_and_refuses_another_byte_or_key() {
         let output = Command::new(&python)
             .arg(format!("{XTASK}/verify-dsse.py"))
             .args([&file, &pem])
-            .arg(keys::key_id(key.verifying_key()).expect("an id"))
+            // By its name alone another key would be refused unread.
+            .arg(keys::key_id(good.verifying_key()).expect("an id"))
             .output()
             .expect("it starts");
         output.status.success() && output.stdout == bytes

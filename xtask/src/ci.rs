@@ -2,12 +2,13 @@
 
 use crate::bench::Record;
 use crate::built::{Tests, cargo, programs, target};
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, free_port};
 use crate::stages::Stages;
 use crate::{demo, needs, pictures, program, venv};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ const POSTGRES_VARIABLE: &str = "SALLYPORT_TEST_POSTGRES";
 /// Where stories find the server with kill points.
 const KILL_VARIABLE: &str = "SALLYPORT_KILL_BINARY";
 
+/// The variable by which the hook is told where to end the server (`orchestrator/src/kill.rs`).
+const KILL_HOOK: &str = "SALLYPORT_KILL_AT";
+
 /// Every how manyth kill point the crash sweep takes on PostgreSQL.
 const SWEEP_EVERY_VARIABLE: &str = "SALLYPORT_SWEEP_POSTGRES_EVERY";
 
@@ -25,7 +29,6 @@ const SWEEP_EVERY_VARIABLE: &str = "SALLYPORT_SWEEP_POSTGRES_EVERY";
 const ENGINE_VARIABLE: &str = "SALLYPORT_TEST_ENGINE";
 /// The address of a registry that this engine reaches; tests listen there.
 const REGISTRY_VARIABLE: &str = "SALLYPORT_TEST_REGISTRY";
-const REGISTRY: &str = "127.0.0.1:5999";
 /// Where stories of the real worker find its programs.
 const BINARIES_VARIABLE: &str = "SALLYPORT_TEST_BINARIES";
 /// The stories of the real worker.
@@ -166,10 +169,12 @@ fn sandbox(built: &Tests, kills: &Path) -> Result<()> {
         folder.path().join("run/docker.sock"),
         folder.path().join("engine.log"),
     );
+    let registry = format!("127.0.0.1:{}", free_port()?);
     let text = format!(
-        "[engine-host]\ncgroup = \"sallyport-ci\"\ndata-dir = \"{0}/data\"\nrun-dir = \"{0}/run\"\n\
-         group = 0\nregistries = [\"{REGISTRY}\"]\n",
-        folder.path().display()
+        "[engine-host]\ncgroup = \"sallyport-ci-{1}\"\ndata-dir = \"{0}/data\"\nrun-dir = \"{0}/run\"\n\
+         group = 0\nregistries = [\"{registry}\"]\n",
+        folder.path().display(),
+        std::process::id()
     );
     std::fs::write(&file, text)?;
     let before = host_engine();
@@ -191,7 +196,7 @@ fn sandbox(built: &Tests, kills: &Path) -> Result<()> {
             tests
                 .arg("--ignored")
                 .env(ENGINE_VARIABLE, &socket)
-                .env(REGISTRY_VARIABLE, REGISTRY)
+                .env(REGISTRY_VARIABLE, &registry)
                 .env(BINARIES_VARIABLE, target().join("debug"))
                 .env(KILL_VARIABLE, kills);
             program::shown(tests)?;
@@ -254,7 +259,19 @@ fn with_kill_points() -> Result<PathBuf> {
     );
     std::fs::copy(&from, &kept).with_context(|| format!("copy {}", from.display()))?;
     programs("dev").context("put the server without kill points back")?;
+    // The hook is in no build but this one.
+    anyhow::ensure!(
+        has_kill_points(&kept) && !has_kill_points(&from),
+        "kill points are to be in {} and not in {}",
+        kept.display(),
+        from.display()
+    );
     Ok(kept)
+}
+
+fn has_kill_points(program: &Path) -> bool {
+    let arguments = ["--quiet", "--fixed-strings", KILL_HOOK].map(OsStr::new);
+    program::succeeds("grep", arguments.into_iter().chain([program.as_os_str()]))
 }
 
 /// The orchestrator ends itself at each point of the way and is started again, on both databases.

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: noticed at any moment, so that whatever was made until then is taken away.
+//! Ctrl-C, SIGTERM and a terminal that is closed: noticed at any moment, so that whatever was made until then is taken away.
 //!
 //! A signal only leaves a note. Everything that waits looks at it (`check`); what takes away calls
 //! `ignore_from_now` first and is not disturbed by a second Ctrl-C.
@@ -29,11 +29,12 @@ pub(crate) fn listen() -> Result<()> {
         .enable_io()
         .build()
         .context("listen for signals")?;
-    let (mut int, mut term) = {
+    let (mut int, mut term, mut hangup) = {
         let _inside = runtime.enter();
         (
             signal(SignalKind::interrupt()).context("listen for SIGINT")?,
             signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            signal(SignalKind::hangup()).context("listen for SIGHUP")?,
         )
     };
     std::thread::spawn(move || {
@@ -42,6 +43,7 @@ pub(crate) fn listen() -> Result<()> {
                 tokio::select! {
                     _ = int.recv() => {}
                     _ = term.recv() => {}
+                    _ = hangup.recv() => {}
                 }
                 ASKED.store(true, Ordering::Relaxed);
             }

@@ -135,6 +135,7 @@ pub(crate) fn ensure(sets: &[&[Need]], install_without_asking: bool) -> Result<(
     let command = install_command(&packages);
     if !program::is_root() || program::find("apt-get").is_none() {
         let become_root = match program::find("sudo") {
+            _ if program::is_root() => command,
             Some(_) => format!("sudo sh -c '{command}'"),
             None => format!("su --command '{command}'"),
         };
@@ -145,7 +146,9 @@ pub(crate) fn ensure(sets: &[&[Need]], install_without_asking: bool) -> Result<(
     {
         return Err(Missing(command).into());
     }
-    install(&packages)?;
+    if let Err(error) = install(&packages) {
+        println!("{error:#}");
+    }
     let still: Vec<&str> = missing
         .iter()
         .filter(|need| !(need.found)())
@@ -157,7 +160,7 @@ pub(crate) fn ensure(sets: &[&[Need]], install_without_asking: bool) -> Result<(
     Err(Missing(install_command(&still)).into())
 }
 
-/// Asks on a terminal; without one the answer is yes.
+/// Asks on a terminal; without one the answer is yes, and no when the terminal says nothing more (Ctrl-D).
 pub(crate) fn agreed(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
@@ -165,11 +168,11 @@ pub(crate) fn agreed(question: &str) -> Result<bool> {
     print!("{question} [Y/n] ");
     std::io::stdout().flush().context("write the question")?;
     let mut answer = String::new();
-    std::io::stdin()
+    let read = std::io::stdin()
         .lock()
         .read_line(&mut answer)
         .context("read the answer")?;
-    Ok(matches!(answer.trim(), "" | "y" | "Y" | "yes"))
+    Ok(read > 0 && matches!(answer.trim(), "" | "y" | "Y" | "yes"))
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -23,7 +23,17 @@ impl Record {
             )
         };
         let commit = git(&["rev-parse", "HEAD"])?;
-        let is_changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+        // What one measurement keeps changes nothing of what the next one measures.
+        let others = format!(":!{FOLDER}");
+        let status = [
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            &others,
+        ];
+        let is_changed = !git(&status)?.is_empty();
         let changed = if is_changed {
             " and changes that are not committed"
         } else {

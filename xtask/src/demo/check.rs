@@ -8,6 +8,9 @@ use super::verify::{Bench, Reader, digest_of};
 use super::watch;
 use anyhow::{Context as _, Result, ensure};
 
+/// What the second commit goes back to.
+const OUTDATED: &str = "waitress";
+
 /// Everything after the first push; `in_browser` with the browser story in the middle.
 pub(crate) fn check(
     demo: &mut Demo,
@@ -112,6 +115,9 @@ fn outdated_package(demo: &mut Demo, house: &House, sample: &Sample) -> Result<(
     let number = watch::next_run(house)?;
     let in_dev = watch::promotions(house, "dev")?.len();
     let in_staging = watch::promotions(house, "staging")?.len();
+    let repository = format!("{}/staging/shop/web", demo.registry());
+    let reader = Reader::new(&repository, &house.pull_token(demo, "staging/shop/web")?)?;
+    let in_staging_now = digest_of(&reader.manifest("current")?);
     sample.outdated_package()?;
     sample.push()?;
     demo.say("pushed a commit that goes back to a package with a known hole");
@@ -124,9 +130,14 @@ fn outdated_package(demo: &mut Demo, house: &House, sample: &Sample) -> Result<(
     watch::promotion(demo, house, "dev", in_dev, &["applied"])?;
     let staging = watch::promotion(demo, house, "staging", in_staging, &["waiting"])?;
     let unmet = watch::unmet(&staging);
+    let names_it = |line: &String| line.starts_with("Findings:") && line.contains(OUTDATED);
     ensure!(
-        unmet.iter().any(|line| line.starts_with("Findings:")),
-        "staging does not refuse the package: {unmet:?}"
+        unmet.iter().any(names_it),
+        "staging does not refuse {OUTDATED}: {unmet:?}"
+    );
+    ensure!(
+        in_staging_now == digest_of(&reader.manifest("current")?),
+        "the tag of staging has moved"
     );
     for line in unmet {
         demo.say(&format!("staging refuses: {line}"));
@@ -146,14 +157,25 @@ fn leaked_key(demo: &mut Demo, house: &House, sample: &Sample) -> Result<()> {
         "the run with a leaked key is {}",
         run["cause"]
     );
-    let build = run["steps"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|step| step["name"] == "web");
+    let step = |name: &str| {
+        let mut steps = run["steps"].as_array().into_iter().flatten();
+        steps.find(|step| step["name"] == name)
+    };
     ensure!(
-        build.is_some_and(|step| step["state"] == "skipped"),
-        "the image was built: {build:?}"
+        step("style").is_some_and(|step| step["cause"] == "failed"),
+        "the key was not found: {:?}",
+        step("style")
+    );
+    let page = Browser::sign_in(demo, &house.auditor)?
+        .page(&format!("/projects/shop/findings?run={number}"))?;
+    ensure!(
+        page.contains("gitleaks"),
+        "no finding of gitleaks is told of run {number}"
+    );
+    ensure!(
+        step("web").is_some_and(|step| step["state"] == "skipped"),
+        "the image was built: {:?}",
+        step("web")
     );
     ensure!(
         run["images"].as_array().is_some_and(Vec::is_empty),

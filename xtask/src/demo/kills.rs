@@ -2,7 +2,7 @@
 
 use super::ledger::{Entry, Process};
 use super::place::kept;
-use super::traces::Traces;
+use super::traces::{Namespaces, Traces};
 use crate::program;
 use anyhow::{Context as _, Result, ensure};
 use std::io::{BufRead as _, BufReader};
@@ -22,6 +22,7 @@ const STAGES: &[&str] = &[
     "the server and its registry",
     "people, advisories",
     "run 1: step style ",
+    "run 1: step unit ",
     "run 1: step contents ",
     "run 1: step api ",
     "promotion to dev",
@@ -67,6 +68,7 @@ fn killed_at(stage: &str) -> Result<()> {
             break;
         }
     }
+    let namespaces = Namespaces::of(&entry)?;
     demo.kill().context("kill the demo")?;
     demo.wait().context("wait for the demo")?;
     // Before the verdict: whatever it came to is taken away.
@@ -80,5 +82,6 @@ fn killed_at(stage: &str) -> Result<()> {
         cleaned.contains(&entry.name),
         "--clean did not find it:\n{cleaned}"
     );
-    before.nothing_came_to(&Traces::of(&entry)?)
+    before.nothing_came_to(&Traces::of(&entry)?)?;
+    namespaces.are_gone()
 }

@@ -59,9 +59,10 @@ impl Entry {
     /// What the demo of a process makes.
     pub(crate) fn of(kept: &Path, owner: Process) -> Self {
         let name = format!("demo-{}", owner.pid);
+        let folder = Place::of(&name).root().to_owned();
         Self {
-            folder: Place::of(&name).root().to_owned(),
-            engine_data: kept.join("engine"),
+            engine_data: engine_data(kept, &folder),
+            folder,
             cgroup: format!("sallyport-{name}"),
             namespace: format!("sallyport-{name}"),
             bridge: format!("sp{}", owner.pid),
@@ -69,6 +70,16 @@ impl Entry {
             owner,
             processes: Vec::new(),
         }
+    }
+}
+
+/// The folder that is kept; one of its own, which goes with the demo, while another demo's engine works there.
+fn engine_data(kept: &Path, folder: &Path) -> PathBuf {
+    let data = kept.join("engine");
+    let lock = std::fs::File::open(data.join("engine.lock"));
+    match lock.map(|file| file.try_lock()) {
+        Ok(Err(std::fs::TryLockError::WouldBlock)) => folder.join("engine-data"),
+        Ok(_) | Err(_) => data,
     }
 }
 

@@ -176,8 +176,14 @@ impl Demo {
         self.ledger.close()?;
         self.before.nothing_came_to(&Traces::of(&entry)?)?;
         namespaces.are_gone()?;
+        // A plain user cannot look at the namespaces of root's processes.
+        let seen = if program::is_root() {
+            "processes, namespaces, mounts, control groups and containers"
+        } else {
+            "processes, mounts and control groups (root's namespaces and containers were not looked at)"
+        };
         println!(
-            "[{:>6.1} s] processes, namespaces, mounts, control groups and containers are as they were",
+            "[{:>6.1} s] {seen} are as they were",
             self.began.elapsed().as_secs_f64()
         );
         Ok(())
