@@ -224,9 +224,8 @@ async fn insert(
         .with("commit", start.commit.as_str())
         .with("state", state);
     let record = match wish {
-        Some(wish) => record
-            .with("again_of", wish.of.as_str())
-            .with("wished_by", wish.by.as_str()),
+        // Who wished it stands, by id, in the entry about their asking.
+        Some(wish) => record.with("again_of", wish.of.as_str()),
         None => record,
     };
     audit::append(conn, made.now, ids, record).await?;
