@@ -214,10 +214,7 @@ impl TryFrom<WishRow> for Due {
                 trigger_id, project_id, ref_name, commit_id, trust, pusher_id,
             ))?,
             tries,
-            wish: Some(Wish {
-                id,
-                of,
-            }),
+            wish: Some(Wish { id, of }),
         })
     }
 }
