@@ -243,10 +243,16 @@ async fn who_saw_a_payload_is_noted_before_they_see_it() -> anyhow::Result<()> {
     assert!(payload.text.contains("refs/heads/main"), "{}", payload.text);
     // The entry keeps her id, of which her name can be taken away; who reads it sees the name.
     assert_eq!(seen().await?, [format!("person({})", amara.person)]);
-    for actor in ["person(amara)".to_owned(), format!("person({})", amara.person)] {
+    for actor in [
+        "person(amara)".to_owned(),
+        format!("person({})", amara.person),
+    ] {
         let log = format!("/log-entries?type=delivery.payload-seen&actor={actor}");
         let log = amara.open(&log).await?.text;
-        assert!(log.contains("<span class=\"wrap\">person(amara)</span>"), "{actor}");
+        assert!(
+            log.contains("<span class=\"wrap\">person(amara)</span>"),
+            "{actor}"
+        );
     }
     let mut conn = house.app().ground.db.reader().await?;
     assert!(delivery::delivery(&mut conn, &id).await?.is_some());

@@ -567,10 +567,6 @@ crate::store_tests! {
 /// Git refuses a repository of another user unless it is named; ours is, and no other.
 #[tokio::test]
 async fn a_repository_of_another_user_is_mirrored() {
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "only root can make a repository of another user: as anybody else this proves nothing"
-    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.git");
     let shop = Shop {
@@ -579,12 +575,39 @@ async fn a_repository_of_another_user_is_mirrored() {
         path,
     };
     let commit = shop.commits("refs/heads/main", &[("a", "b")]);
-    give_away(&shop.path, 65_531);
+    // Only root can give it away; to whoever else tests, git says of it below that it is another's.
+    if nix::unistd::geteuid().is_root() {
+        give_away(&shop.path, 65_531);
+    }
     let mirrors = Mirrors::new(&folder.path().join("mirrors"));
     let address = shop.path.display().to_string();
     mirrors.fetch(&shop.project, &address).await.unwrap();
     let found = mirrors.resolve(&shop.project, "refs/heads/main").await;
     assert_eq!(found.unwrap().unwrap().as_str(), commit);
+    let ours = folder.path().join("mirrors/shop.gitconfig");
+    let other = folder.path().join("other.git");
+    git2::Repository::init_bare(&other).unwrap();
+    assert!(is_read_as_anothers(&shop.path, &ours));
+    assert!(
+        !is_read_as_anothers(&shop.path, Path::new("/dev/null")),
+        "git would read anybody's"
+    );
+    assert!(
+        !is_read_as_anothers(&other, &ours),
+        "more is named than the source"
+    );
+}
+
+/// Whether git with this configuration reads a repository that it takes for another user's.
+fn is_read_as_anothers(repository: &Path, config: &Path) -> bool {
+    let git = std::process::Command::new("git")
+        .arg("ls-remote")
+        .arg(repository)
+        .env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", config)
+        .output();
+    git.unwrap().status.success()
 }
 
 fn give_away(path: &Path, uid: u32) {
