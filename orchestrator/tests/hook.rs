@@ -397,6 +397,7 @@ fn owner_and_mode(of: &std::fs::Metadata) -> (u32, u32, u32) {
 fn what_is_installed_belongs_to_the_repositorys_owner() {
     use std::os::unix::fs::MetadataExt as _;
     let shop = Repositories::new(9);
+    let _made_by_git = std::fs::remove_dir_all(shop.bare.join("hooks"));
     // Root installs for somebody; whoever else tests, for themself.
     if nix::unistd::geteuid().is_root() {
         std::os::unix::fs::chown(&shop.bare, Some(4_711), Some(4_712)).unwrap();
@@ -413,6 +414,20 @@ fn what_is_installed_belongs_to_the_repositorys_owner() {
         let of = (found.uid(), found.gid());
         assert_eq!(of, (owner.uid(), owner.gid()), "{name}");
         assert_eq!(found.mode() & 0o777, mode, "{name}");
+    }
+    // A folder of hooks that is another's stays another's.
+    if nix::unistd::geteuid().is_root() {
+        let hooks = shop.bare.join("hooks");
+        std::os::unix::fs::chown(&hooks, Some(0), Some(0)).unwrap();
+        install(shop.folder.path(), &shop.bare);
+        for path in [hooks.join("post-receive"), hooks] {
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().uid(),
+                0,
+                "{}",
+                path.display()
+            );
+        }
     }
 }
 

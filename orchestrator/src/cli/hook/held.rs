@@ -47,7 +47,9 @@ impl Held {
         let folder = self.look(name, OFlag::O_DIRECTORY)?;
         let folder = folder.with_context(|| format!("{} is gone again", path.display()))?;
         let held = Self { folder, path };
-        held.own_as(self)?;
+        if made.is_ok() {
+            held.give_to_owner_of(self)?;
+        }
         Ok(held)
     }
 
@@ -95,6 +97,11 @@ impl Held {
         write().with_context(|| format!("write {}", path.display()))
     }
 
+    /// Gives the folder to whoever the one above it belongs to.
+    pub(super) fn give_to_owner_of(&self, above: &Self) -> anyhow::Result<()> {
+        own(&self.folder, &above.folder).with_context(|| format!("chown {}", self.path.display()))
+    }
+
     fn look(&self, name: &str, flags: OFlag) -> anyhow::Result<Option<File>> {
         let path = self.path.join(name);
         let flags = flags | OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -108,10 +115,6 @@ impl Held {
             ),
             Err(error) => Err(error).with_context(|| format!("open {}", path.display())),
         }
-    }
-
-    fn own_as(&self, above: &Self) -> anyhow::Result<()> {
-        own(&self.folder, &above.folder).with_context(|| format!("chown {}", self.path.display()))
     }
 }
 

@@ -101,7 +101,9 @@ impl Places {
             bail!("{} is not a bare git repository", repository.display());
         }
         let spool = top.folder(FOLDER, 0o700)?;
-        spool.folder(WAITING, 0o700)?;
+        spool.give_to_owner_of(&top)?;
+        spool.folder(WAITING, 0o700)?.give_to_owner_of(&spool)?;
+        // One that is there stays whose it is: an operator may keep hooks from whoever owns the rest.
         let hooks = top.folder("hooks", 0o755)?;
         Ok(Self { spool, hooks })
     }
