@@ -184,7 +184,6 @@ fn lay_over(
             Origin::Variable(name) => format!("environment {name}"),
             Origin::Flag(flag) => format!("--set {flag}"),
         };
-        let kebab = |text: &str| text.to_ascii_lowercase().replace('_', "-");
         let (section, key) = (kebab(section), kebab(key));
         let inner = table
             .entry(section.clone())
@@ -209,7 +208,9 @@ fn lay_over(
             .split_once('=')
             .and_then(|(path, value)| Some((path.split_once('.')?, value)));
         match named {
-            Some(((section, key), _)) if never_flags.contains(&(section, key)) => {
+            // As it will be read: the key is the same one in capitals.
+            Some(((section, key), _)) if never_flags.contains(&(&kebab(section), &kebab(key))) => {
+                let (section, key) = (kebab(section), kebab(key));
                 wrong.push(format!(
                     "--set {section}.{key}: may hold a password, and everybody sees it here; use `{key}-file`"
                 ));
@@ -227,6 +228,11 @@ fn lay_over(
     }
     problems.extend(wrong);
     problems
+}
+
+/// Section and key as the file names them.
+fn kebab(text: &str) -> String {
+    text.to_ascii_lowercase().replace('_', "-")
 }
 
 /// A value that reads as TOML (a number, a list) is taken as such, anything else as text.

@@ -5,9 +5,9 @@ pub use contract::configuration::{ConfigError, Fault, Origins, Place};
 
 use crate::network::Network;
 use contract::configuration::{self, CONFIG_BYTES_MAX, Over};
-use contract::image::ImageRef;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use contract::image::{ImageRef, Repository};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -49,6 +49,7 @@ pub struct Server {
     /// `http://localhost:<port>`.
     pub public_url: String,
     /// Where pages, API, hooks and `/registry/token` listen.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Database, blobs, mirrors, keys.
     pub data_dir: PathBuf,
@@ -64,6 +65,16 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
 }
 
+/// An address to listen at. A name may stand for several, so it is none.
+fn address<'de, D: Deserializer<'de>>(value: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(value)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "`{text}` is no address with a port: wanted one like `127.0.0.1:7420`, `0.0.0.0:7420` or `[::1]:7420`"
+        ))
+    })
+}
+
 fn hook_bytes_max() -> usize {
     HOOK_BYTES_MAX_DEFAULT
 }
@@ -73,6 +84,7 @@ fn hook_bytes_max() -> usize {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkerEntrance {
     /// Where `/worker/v1` listens, with TLS under our CA.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Names and addresses in the entrance's certificate.
     #[serde(default = "localhost")]
@@ -264,6 +276,25 @@ impl Config {
         }
         if self.database.url.is_some() && self.database.url_file.is_some() {
             wrong("database", "url", "give `url` or `url-file`, not both");
+        } else if let Some(Err(problem)) = self.database.url.as_deref().map(known_database) {
+            wrong("database", "url", problem);
+        }
+        if !is_registry_name(&self.registry.name) {
+            let wanted = "wanted `host[:port]` as images name it, with nothing before or after it";
+            wrong("registry", "name", wanted);
+        }
+        if self.registry.timeout_secs == 0 {
+            let wanted = "wanted 1 or more: with none the registry is always down";
+            wrong("registry", "timeout-secs", wanted);
+        }
+        if are_one(self.server.listen, self.worker.listen) {
+            let wanted = "is the address of [server] listen: the two entrances are two";
+            wrong("worker", "listen", wanted);
+        }
+        if self.worker.names.iter().all(|name| name.trim().is_empty()) {
+            let wanted =
+                "wanted at least one: a worker goes to a name in the entrance's certificate";
+            wrong("worker", "names", wanted);
         }
         faults.extend(self.master_key.fault());
         faults
@@ -316,6 +347,27 @@ pub fn read<T: DeserializeOwned>(
         never_flags: NEVER_FLAGS,
     };
     configuration::read(place, &text, over)
+}
+
+/// A database that can be opened; its address is not in the words, it may hold a password.
+pub fn known_database(url: &str) -> Result<(), &'static str> {
+    let schemes = ["postgres://", "postgresql://", "sqlite:"];
+    let is_known = schemes.iter().any(|scheme| url.starts_with(scheme));
+    is_known.then_some(()).ok_or(
+        "wanted `postgres://…`, or nothing at all for a file in `data-dir`: no other database is known",
+    )
+}
+
+/// `host[:port]`. A name without a dot or a port would be read as part of an image's path.
+fn is_registry_name(name: &str) -> bool {
+    Repository::parse(&format!("{name}/x")).is_ok_and(|found| found.registry() == name)
+}
+
+/// Whether the second cannot be bound beside the first; port 0 is one that the kernel chooses.
+fn are_one(first: SocketAddr, second: SocketAddr) -> bool {
+    let overlap =
+        first.ip() == second.ip() || first.ip().is_unspecified() || second.ip().is_unspecified();
+    first.port() == second.port() && first.port() != 0 && overlap
 }
 
 /// Whether `host[:port]` is this host, whatever a name server says.
@@ -479,8 +531,19 @@ file = "/etc/sallyport/master.key"
         for (line, start) in lines.iter().zip(starts) {
             assert!(line.starts_with(start), "{line}\nwanted {start}");
         }
-        let said = read_text(GOOD, &[], &["database.url=postgres://a:b@c/d"]).unwrap_err();
-        assert!(said.contains("url-file") && !said.contains("a:b"), "{said}");
+        for key in [
+            "database.url",
+            "DATABASE.url",
+            "database.URL",
+            "Database.Url",
+        ] {
+            let said = read_text(GOOD, &[], &[&format!("{key}=postgres://a:b@c/d")]).unwrap_err();
+            assert!(
+                said.starts_with("--set database.url: may hold a password"),
+                "{key}: {said}"
+            );
+            assert!(!said.contains("a:b"), "{said}");
+        }
     }
 
     #[test]
@@ -545,6 +608,80 @@ file = "/etc/sallyport/master.key"
             assert!(!is_loopback(name), "{name}");
             let text = GOOD.replace("127.0.0.1:5000", name);
             assert!(read_text(&text, &[], &[]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_server_could_run_with_is_said_with_what_is_allowed() {
+        let said = |from: &str, to: &str| {
+            let text = GOOD.replace(from, to);
+            assert_ne!(text, GOOD);
+            read_text(&text, &[], &[]).err().unwrap_or_default()
+        };
+        let signer = "[signer]";
+        for (from, to, wanted) in [
+            (
+                signer,
+                "[database]\nurl = \"mysql://a:b@c/d\"\n[signer]",
+                "[database] url: wanted `postgres://…`",
+            ),
+            (
+                "127.0.0.1:5000",
+                "https://registry.example",
+                "[registry] name: wanted `host[:port]`",
+            ),
+            (
+                "127.0.0.1:5000",
+                "not a registry!",
+                "[registry] name: wanted `host[:port]`",
+            ),
+            (
+                "127.0.0.1:5000",
+                "registry.example/",
+                "[registry] name: wanted `host[:port]`",
+            ),
+            (
+                "127.0.0.1:7421",
+                "127.0.0.1:7420",
+                "[worker] listen: is the address of [server] listen",
+            ),
+            (
+                "127.0.0.1:7421",
+                "0.0.0.0:7420",
+                "[worker] listen: is the address of [server] listen",
+            ),
+            (
+                "plain-http = true",
+                "plain-http = true\ntimeout-secs = 0",
+                "[registry] timeout-secs: wanted 1 or more",
+            ),
+            (
+                signer,
+                "names = []\n[signer]",
+                "[worker] names: wanted at least one",
+            ),
+            (
+                signer,
+                "names = [\" \"]\n[signer]",
+                "[worker] names: wanted at least one",
+            ),
+            (
+                "\"127.0.0.1:7420",
+                "\"localhost:7420",
+                "[server] listen: `localhost:7420` is no address with a port: wanted one like `127.0.0.1:7420`",
+            ),
+        ] {
+            let said = said(from, to);
+            assert!(said.contains(wanted), "{to}: {said}");
+            assert!(!said.contains("a:b"), "{said}");
+        }
+        for (from, to) in [
+            ("127.0.0.1:7421", "[::1]:7420"),
+            ("127.0.0.1:7420\"\n", "127.0.0.1:0\"\n"),
+            ("127.0.0.1:5000", "localhost:5000"),
+            (signer, "[database]\nurl = \"postgresql://c/d\"\n[signer]"),
+        ] {
+            assert_eq!(said(from, to), "", "{to}");
         }
     }
 

@@ -74,13 +74,21 @@ fn everything_that_is_wrong_with_a_servers_configuration_is_said_at_once() {
     let _signer = UnixListener::bind(at("signer.sock")).expect("a socket");
     let (code, said) = run(folder.path(), &["check-config"]);
     assert_eq!((code, said.as_str()), (0, "sallyport.toml is good\n"));
+    write(&at("database.url"), "mysql://a:b@c/d\n", 0o600);
+    let (code, said) = run(folder.path(), &["check-config"]);
+    let wanted =
+        "error: sallyport.toml, line 8: [database] url-file: database.url: wanted `postgres://…`";
+    assert!(code == 1 && said.starts_with(wanted), "{said}");
+    assert!(!said.contains("a:b"), "{said}");
     let (code, said) = run(
         folder.path(),
         &["check-config", "--set", "server.listen=there"],
     );
     assert_eq!(code, 1, "{said}");
     assert!(
-        said.starts_with("error: --set server.listen: invalid socket address"),
+        said.starts_with(
+            "error: --set server.listen: `there` is no address with a port: wanted one like"
+        ),
         "{said}"
     );
 }

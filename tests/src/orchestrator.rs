@@ -143,6 +143,17 @@ impl Orchestrator {
         Ok(requests)
     }
 
+    /// Why deliveries were refused, as stored, in the order of the words.
+    pub async fn refusal_reasons(&self) -> anyhow::Result<Vec<String>> {
+        let mut conn = self.app.ground.db.reader().await?;
+        let rows = ::orchestrator::fetch_all!(
+            conn,
+            (String,),
+            "SELECT reason FROM refusal ORDER BY reason"
+        )?;
+        Ok(rows.into_iter().map(|(reason,)| reason).collect())
+    }
+
     /// An enrolment token, as `sallyport worker token` gives it.
     pub async fn enrolment_token(&self) -> anyhow::Result<String> {
         self.enrolment_token_granting(Level::of_our_own_engine())

@@ -187,6 +187,8 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
     let part = [format!("{:x}\r\n", chunk.len() + 1).into_bytes(), chunk].concat();
     let answer = by_hand(&url, "transfer-encoding: chunked\r\n", &part, false).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let reasons = orchestrator.refusal_reasons().await.unwrap();
+    assert_eq!(reasons, ["body-too-large"; 2], "both are recorded");
     let largest = vec![b'x'; BODY_BYTES_MAX];
     let taken = sends(git(&url, GIT_SECRET, "largest", &largest)).await;
     assert_eq!(taken.status, 202, "{taken:?}");
@@ -197,7 +199,14 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
 async fn a_body_that_breaks_off_is_recorded_as_such() {
     let orchestrator = Orchestrator::start().await.unwrap();
     let url = orchestrator.hook_url();
-    by_hand(&url, "content-length: 100\r\n", b"{\"half\":", true).await;
+    // Signed as what came of it: only that it broke off is wrong with it.
+    let half = b"{\"half\":";
+    let now = SystemClock.now().seconds();
+    let mac = sign_git(&key_of_git(GIT_SECRET).unwrap(), "half", now, half);
+    let head = format!(
+        "content-length: 100\r\nwebhook-id: half\r\nwebhook-timestamp: {now}\r\nwebhook-signature: {mac}\r\n"
+    );
+    by_hand(&url, &head, half, true).await;
     let deadline = tokio::time::Instant::now() + BOUND;
     while orchestrator.refused().await.unwrap() == 0 {
         assert!(
@@ -206,6 +215,8 @@ async fn a_body_that_breaks_off_is_recorded_as_such() {
         );
         tokio::task::yield_now().await;
     }
+    let reasons = orchestrator.refusal_reasons().await.unwrap();
+    assert_eq!(reasons, ["body-truncated"]);
     orchestrator.stop().await;
 }
 

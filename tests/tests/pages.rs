@@ -241,7 +241,19 @@ async fn who_saw_a_payload_is_noted_before_they_see_it() -> anyhow::Result<()> {
     let payload = amara.send(&format!("{path}/payload"), &[]).await?;
     assert_eq!(payload.status, 200);
     assert!(payload.text.contains("refs/heads/main"), "{}", payload.text);
-    assert_eq!(seen().await?, ["person(amara)"]);
+    // The entry keeps her id, of which her name can be taken away; who reads it sees the name.
+    assert_eq!(seen().await?, [format!("person({})", amara.person)]);
+    for actor in [
+        "person(amara)".to_owned(),
+        format!("person({})", amara.person),
+    ] {
+        let log = format!("/log-entries?type=delivery.payload-seen&actor={actor}");
+        let log = amara.open(&log).await?.text;
+        assert!(
+            log.contains("<span class=\"wrap\">person(amara)</span>"),
+            "{actor}"
+        );
+    }
     let mut conn = house.app().ground.db.reader().await?;
     assert!(delivery::delivery(&mut conn, &id).await?.is_some());
     drop(conn);
@@ -320,7 +332,8 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         .iter()
         .map(|entry| (entry.kind.as_str(), entry.actor.as_str()))
         .collect();
-    assert_eq!(said, [("promotion.void", "person(lena)")]);
+    let withdrawn_by = format!("person({})", lena.person);
+    assert_eq!(said, [("promotion.void", withdrawn_by.as_str())]);
     drop(conn);
     house.stop().await;
     Ok(())

@@ -141,14 +141,23 @@ async fn a_run_shows_why_it_started_what_failed_and_what_came_out_of_it() {
 async fn an_invalid_run_shows_its_complaints_as_a_terminal_does() {
     let server = Orchestrator::start().await.unwrap();
     server
-        .push("version: 1\non: { push: { branches: [main] } }\nsteps:\n  a: { rnu: 3 }\n")
+        .push("version: 1\non: { push: { branches: [main] } }\nsteps:\n  a: { rnu: 3 }\n  b: { analyze: { tols: [] } }\n")
         .await
         .unwrap();
     assert!(server.ended(1).await.is_err(), "it never runs");
     let page = server.visitor().await.unwrap().page(RUN).await.unwrap();
-    assert!(
-        page.contains("Invalid") && page.contains("rnu") && page.contains(".sallyport.yml"),
-        "{page}"
-    );
+    assert!(page.contains("Invalid"), "{page}");
+    // Each fault with its place, the line with a mark below it, and what helps.
+    for part in [
+        ".sallyport.yml:4:8\n",
+        "4 |   a: { rnu: 3 }\n",
+        ".sallyport.yml:5:19\n",
+        "5 |   b: { analyze: { tols: [] } }\n",
+        "^^^^ did you mean `tools`?",
+        "= help: the keys here are tools",
+    ] {
+        let text = page.replace("&#62;", ">").replace("&#39;", "'");
+        assert!(text.contains(part), "{part}\nis not in\n{page}");
+    }
     server.stop().await;
 }

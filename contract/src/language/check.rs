@@ -101,14 +101,22 @@ fn pipeline(
 }
 
 fn on_events(on: syntax::On, complaints: &mut Complaints<'_>) -> On {
+    let every = || vec!["**".to_owned()];
     let push = on.push.map(|push| Filter {
-        branches: push.branches.map(|texts| patterns(texts, complaints)),
+        branches: match push.branches {
+            Some(texts) => Some(patterns(texts, complaints)),
+            None => push.tags.is_none().then(every),
+        },
         tags: push.tags.map(|texts| patterns(texts, complaints)),
         paths: patterns(push.paths, complaints),
         paths_ignore: patterns(push.paths_ignore, complaints),
     });
     let pull_request = on.pull_request.map(|filter| Filter {
-        branches: filter.branches.map(|texts| patterns(texts, complaints)),
+        branches: Some(
+            filter
+                .branches
+                .map_or_else(every, |texts| patterns(texts, complaints)),
+        ),
         ..Filter::default()
     });
     On { push, pull_request }

@@ -91,15 +91,14 @@ fn texts(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(String::as_str)
 }
 
-/// Nothing said: every branch and no tag. Only tags said: no branch.
+/// A list of branches or tags that is not there fits none; an empty one would be a complaint.
 fn filter(out: &mut Writer, filter: &Filter, all: bool) {
-    match (&filter.branches, &filter.tags) {
-        (Some(branches), _) => out.texts("branches", texts(branches)),
-        (None, None) => out.texts("branches", ["**"]),
-        (None, Some(_)) => out.texts("branches", []),
+    for (key, patterns) in [("branches", &filter.branches), ("tags", &filter.tags)] {
+        if let Some(patterns) = patterns {
+            out.texts(key, texts(patterns));
+        }
     }
     if all {
-        out.texts("tags", texts(filter.tags.as_deref().unwrap_or_default()));
         out.texts("paths", texts(&filter.paths));
         out.texts("paths-ignore", texts(&filter.paths_ignore));
     }

@@ -27,7 +27,8 @@ pub struct On {
 /// Filters over one event: glob patterns; `*` does not cross `/`, `**` does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Branches; none given: all, unless only tags are given.
+    /// Branches; none when only tags are given, else all when none are (plans of earlier versions say
+    /// nothing then).
     pub branches: Option<Vec<String>>,
     /// Tags; none given: none.
     pub tags: Option<Vec<String>>,

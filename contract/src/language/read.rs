@@ -54,6 +54,7 @@ pub(crate) fn file(node: &Node, complaints: &mut Complaints<'_>) -> Option<File>
 
 fn read_on(on: Span, node: &Node, complaints: &mut Complaints<'_>) -> Option<On> {
     let mut keys = fields(node, "`on`", complaints)?;
+    let push_key = keys.key("push");
     let push = keys.optional("push");
     let push = push.and_then(|node| read_push(node, complaints));
     let key = keys.key("pull-request").unwrap_or_default();
@@ -66,6 +67,7 @@ fn read_on(on: Span, node: &Node, complaints: &mut Complaints<'_>) -> Option<On>
     keys.finish(complaints);
     Some(On {
         key: on,
+        push_key,
         push,
         pull_request,
     })

@@ -14,6 +14,8 @@ pub(crate) struct File {
 #[derive(Debug)]
 pub(crate) struct On {
     pub(crate) key: Span,
+    /// There, too, when what follows is wrong.
+    pub(crate) push_key: Option<Span>,
     pub(crate) push: Option<Push>,
     pub(crate) pull_request: Option<PullRequest>,
 }

@@ -87,6 +87,42 @@ fn bytes_that_are_no_text() {
 }
 
 #[test]
+fn a_value_that_is_left_out() {
+    let text = "version: 1\non:\nsteps:\n  a:\n    run: { image: , script: ~ }\n";
+    insta::assert_snapshot!(told(text), @r"
+    error[never-starts]: nothing starts this pipeline
+      --> .sallyport.yml:2:1
+       |
+     2 | on:
+       | ^^ no event here
+       = help: write `push: { branches: [main] }`
+       = more: docs/language.md#never-starts
+
+    error[wrong-type]: `image` is a text
+      --> .sallyport.yml:5:17
+       |
+     5 |     run: { image: , script: ~ }
+       |                 ^ this is nothing
+       = more: docs/language.md#wrong-type
+
+    error[script-or-command]: the script is empty
+      --> .sallyport.yml:5:29
+       |
+     5 |     run: { image: , script: ~ }
+       |                             ^ nothing to run
+       = help: `script` is a text for `sh -eu`; `command` is a program with its arguments, no shell
+       = more: docs/language.md#script-or-command
+
+    error[wrong-type]: `script` is a text
+      --> .sallyport.yml:5:29
+       |
+     5 |     run: { image: , script: ~ }
+       |                             ^ this is nothing
+       = more: docs/language.md#wrong-type
+    ");
+}
+
+#[test]
 fn a_key_twice() {
     insta::assert_snapshot!(told("version: 1\non: { push: {} }\nsteps:\n  web: { build: {} }\n  web: { analyze: {} }\n"), @r"
     error[duplicate-key]: the key `web` stands twice

@@ -1,6 +1,7 @@
 //! From bytes to a tree.
 
 use crate::complaint::{Code, Complaints, Span, Spanned, quoted};
+use crate::yaml::values::is_null;
 use granit_parser::{Event, Parser, ScalarStyle};
 use std::collections::HashSet;
 
@@ -122,11 +123,7 @@ impl<'c, 'a> Builder<'c, 'a> {
                 Err(error) => return Err(self.broken(&error)),
             }
         }
-        let empty = match &self.root {
-            None => true,
-            Some(node) => matches!(&node.kind, Kind::Text { text, plain: true } if text.is_empty()),
-        };
-        if empty {
+        if self.root.as_ref().is_none_or(is_null) {
             let message = "the file is empty";
             let label = "nothing stands here";
             self.complaints

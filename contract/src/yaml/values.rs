@@ -13,9 +13,12 @@ const GUESSED: &[&str] = &[
     "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~",
 ];
 
+/// What YAML takes for nothing where no quotes stand; the reader gives `~` for what is left out.
+const NOTHING: &[&str] = &["", "~", "null", "Null", "NULL"];
+
 /// Nothing stands after the key.
 pub(crate) fn is_null(node: &Node) -> bool {
-    matches!(&node.kind, Kind::Text { text, plain: true } if text.is_empty())
+    matches!(&node.kind, Kind::Text { text, plain: true } if NOTHING.contains(&text.as_str()))
 }
 
 pub(crate) fn wrong_type(node: &Node, what: &str, wanted: &str, complaints: &mut Complaints<'_>) {

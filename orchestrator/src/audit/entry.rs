@@ -77,7 +77,7 @@ impl Record {
             committed.insert(field, hex::encode(hash));
             commitments.push(Commitment { field, salt, value });
         }
-        let actor = self.actor.to_string();
+        let actor = self.actor.audited();
         let entry = EntryV1 {
             v: 1,
             id: id.as_str(),
@@ -145,6 +145,7 @@ mod tests {
     use super::*;
     use crate::clock::{At, SteppedClock};
     use crate::id::SystemIds;
+    use crate::identity::PersonId;
     use std::sync::Arc;
 
     /// Ids and salts that are known before.
@@ -174,6 +175,31 @@ mod tests {
             .seal(At(1_790_000_000_000_000), AuditId::new(&Known), &Known);
         let golden = include_str!("golden/entry-v1.json");
         assert_eq!(String::from_utf8(sealed.bytes).unwrap(), golden.trim_end());
+    }
+
+    #[test]
+    fn an_entry_names_a_person_by_id() {
+        let id = PersonId::new(&Known);
+        let actor = Actor::Person {
+            id: id.clone(),
+            name: "mara".to_owned(),
+        };
+        let sealed = Record::new("run.cancel-asked", "run:r", &actor).seal(
+            At(1_790_000_000_000_000),
+            AuditId::new(&Known),
+            &Known,
+        );
+        let text = String::from_utf8(sealed.bytes).unwrap();
+        assert!(
+            text.contains(&format!(r#""actor":"person({id})""#)),
+            "{text}"
+        );
+        assert!(!text.contains("mara"), "{text}");
+        assert_eq!(
+            sealed.actor,
+            format!("person({id})"),
+            "the column is as fixed as the bytes"
+        );
     }
 
     #[test]

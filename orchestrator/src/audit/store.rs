@@ -70,7 +70,7 @@ pub struct Row {
     pub kind: String,
     /// `<thing>:<id>`.
     pub subject: String,
-    /// Who.
+    /// Who, as stored: people by id.
     pub actor: String,
     /// The entry's bytes.
     pub entry: Vec<u8>,
@@ -95,8 +95,8 @@ pub struct Wanted {
     pub kind: Option<String>,
     /// `<thing>:<id>`.
     pub subject: Option<String>,
-    /// Who, as stored (`person(mara)`).
-    pub actor: Option<String>,
+    /// Who, as stored: people by id (`person(0190…)`), and by name as earlier versions wrote it.
+    pub actor: Option<[String; 2]>,
     /// Of one project, by its id.
     pub project_id: Option<String>,
 }
@@ -108,6 +108,10 @@ pub async fn newest(
     (at, id): (i64, &str),
     limit: i64,
 ) -> Result<Vec<Row>, Error> {
+    let (by_id, by_name) = match &wanted.actor {
+        Some([by_id, by_name]) => (Some(by_id.as_str()), Some(by_name.as_str())),
+        None => (None, None),
+    };
     crate::fetch_all!(
         conn,
         Row,
@@ -115,14 +119,15 @@ pub async fn newest(
         "SELECT id, at, type, subject, actor, entry FROM audit_entry
          WHERE (at, id) < ($1, $2)
            AND ($3 IS NULL OR type = $3 OR substr(type, 1, length($3) + 1) = $3 || '.')
-           AND ($4 IS NULL OR subject = $4) AND ($5 IS NULL OR actor = $5)
-           AND ($6 IS NULL OR project_id = $6)
-         ORDER BY at DESC, id DESC LIMIT $7",
+           AND ($4 IS NULL OR subject = $4) AND ($5 IS NULL OR actor IN ($5, $6))
+           AND ($7 IS NULL OR project_id = $7)
+         ORDER BY at DESC, id DESC LIMIT $8",
         at,
         id,
         wanted.kind.as_deref(),
         wanted.subject.as_deref(),
-        wanted.actor.as_deref(),
+        by_id,
+        by_name,
         wanted.project_id.as_deref(),
         limit
     )
@@ -179,7 +184,8 @@ mod tests {
                 (Wanted { kind: Some("run.ended".into()), ..all.clone() }, 2),
                 (Wanted { kind: Some("%".into()), ..all.clone() }, 0),
                 (Wanted { subject: Some("run:a".into()), ..all.clone() }, 3),
-                (Wanted { actor: Some("system".into()), ..all.clone() }, 6),
+                (Wanted { actor: Some(["x".into(), "system".into()]), ..all.clone() }, 6),
+                (Wanted { actor: Some(["x".into(), "y".into()]), ..all.clone() }, 0),
                 (Wanted { project_id: Some("q".into()), ..all.clone() }, 0),
             ];
             for (wanted, count) in cases {

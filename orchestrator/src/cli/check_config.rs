@@ -1,8 +1,8 @@
 //! `sallyport check-config`, `sallyport signer check-config`: all that is wrong with a configuration and
 //! with what it names (files, folders, sockets, and who may read them), without starting anything.
 
-use super::{complain, exit, say};
-use crate::config::{Config, ConfigError, Fault, MasterKey, Origins, Place};
+use super::{complain, exit, read_secret, say};
+use crate::config::{Config, ConfigError, Fault, MasterKey, Origins, Place, known_database};
 use crate::signing::SignerConfig;
 use crate::vault;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -70,7 +70,7 @@ fn server_faults(config: &Config) -> Vec<Fault> {
         socket_of(&config.signer.socket, config.signer.uid),
     );
     if let Some(file) = &config.database.url_file {
-        note("database", "url-file", private_file(file));
+        note("database", "url-file", database_in(file));
     }
     if let Some(file) = &config.registry.ca_file {
         note("registry", "ca-file", certificates(file));
@@ -149,6 +149,14 @@ fn private_folder(path: &Path) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A private file with a database's address, of which nothing is shown.
+fn database_in(path: &Path) -> Result<(), String> {
+    private_file(path)?;
+    let shown = path.display();
+    let url = read_secret(path).map_err(|error| format!("{error:#}"))?;
+    known_database(url.trim()).map_err(|problem| format!("{shown}: {problem}"))
 }
 
 /// A file that may hold a secret.

@@ -47,14 +47,12 @@ pub(super) async fn run(config: &Place, command: ProjectCommand) -> anyhow::Resu
 
 async fn apply(config: &Place, file: &Path, from: Option<i64>) -> anyhow::Result<u8> {
     let document = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let settings = match contract::settings::check(&file.display().to_string(), &document) {
-        Ok(settings) => settings,
-        Err(complaints) => {
-            for complaint in &complaints {
-                super::complain(&complaint.render());
-            }
-            return Ok(exit::NO);
-        }
+    let checked = contract::settings::check_all(&file.display().to_string(), &document);
+    for complaint in &checked.complaints {
+        super::complain(&complaint.render());
+    }
+    let Some(settings) = checked.value else {
+        return Ok(exit::NO);
     };
     let client = Client::open(config)?;
     let path = format!("/api/v1/projects/{}/settings", settings.project);

@@ -79,9 +79,21 @@ impl Actor {
             | Self::System => None,
         }
     }
+
+    /// As stored in audit entries, for ever: people by their id. Who made a token stands in the entry about
+    /// its making.
+    pub fn audited(&self) -> String {
+        match self {
+            Self::Person { id, .. } => format!("person({id})"),
+            Self::Token { id, person, .. } => format!("token({id}) of person({person})"),
+            Self::Worker { .. } | Self::Host { .. } | Self::Hook { .. } | Self::System => {
+                self.to_string()
+            }
+        }
+    }
 }
 
-/// As stored in columns `…_by` and in audit entries.
+/// As stored in columns `…_by`, for people to read.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,7 +142,10 @@ mod tests {
         ];
         for (actor, text, is_hers) in table {
             assert_eq!(actor.to_string(), text);
+            assert!(!actor.audited().contains("mara"), "{text}");
             assert_eq!(actor.person().is_some(), is_hers, "{text}");
         }
+        let by_a_token = token(Minted::By("person(olga)".to_owned())).audited();
+        assert_eq!(by_a_token, format!("token(t) of person({mara})"));
     }
 }

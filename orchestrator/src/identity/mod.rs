@@ -3,12 +3,14 @@
 //! *Comes in*: names with passwords, session cookies, tokens, a peer's uid.
 //! *Goes out*: an [`Actor`], a [`Caller`] with what it may do.
 //! *Owns*: `person`, `login`, `email`, `session`, `token`, `role_grant`.
-//! *Never*: a stage; a password, cookie or token in clear in the database or a log.
+//! *Never*: a stage; a password, cookie or token in clear in the database or a log; a person's name in an
+//! audit entry.
 //! *Before / After*: nothing / every room that stores who did something.
 
 mod actor;
 mod add;
 mod caller;
+mod named;
 mod password;
 mod role;
 mod session;
@@ -19,6 +21,7 @@ mod token;
 pub use actor::{Actor, Minted, PersonId};
 pub use add::{AddOutcome, NewPerson, add, normal_address};
 pub use caller::{Caller, Reach};
+pub use named::{with_ids, with_names};
 pub use password::Passwords;
 pub use role::{Grant, Permission, Role};
 pub use session::{COOKIE_BYTES, FRESH, Session, of_cookie, sign_out};

@@ -275,6 +275,19 @@ pub async fn person_by_name(conn: &mut Conn, name: &str) -> Result<Option<Person
     )
 }
 
+/// The person with this id, disabled ones too.
+pub(super) async fn person_by_id(
+    conn: &mut Conn,
+    id: &PersonId,
+) -> Result<Option<PersonRow>, Error> {
+    crate::fetch_optional!(
+        conn,
+        PersonRow,
+        "SELECT id, name, display_name FROM person WHERE id = $1",
+        id.as_str()
+    )
+}
+
 /// The person to whom a verified address belongs: how authors and committers are matched.
 pub async fn person_by_email(conn: &mut Conn, address: &str) -> Result<Option<PersonRow>, Error> {
     crate::fetch_optional!(

@@ -147,7 +147,9 @@ pub async fn finish(
         if let Some(project) = store::project_of(conn, run).await? {
             record = record.project(project);
         }
-        if let Some(detail) = cause.detail() {
+        // Who cancelled it stands, by id, in the entry about their asking.
+        let is_cancelled = matches!(cause, Cause::Cancelled { .. });
+        if let Some(detail) = cause.detail().filter(|_| !is_cancelled) {
             record = record.with("detail", detail);
         }
         audit::append(conn, now, ids, record).await?;

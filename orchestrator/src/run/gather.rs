@@ -59,11 +59,12 @@ pub(super) enum Planned {
     Refused(String),
 }
 
-/// Gathers and plans.
+/// Gathers and plans. A commit that is not there is an error as long as it may still come.
 pub(super) async fn gather(
     ground: &Ground,
     hands: &Hands,
     start: &Start,
+    may_come: bool,
 ) -> Result<Gathered, Error> {
     let current = {
         let mut conn = ground.db.reader().await?;
@@ -75,6 +76,11 @@ pub(super) async fn gather(
         });
     };
     let Some(info) = commit(hands, start, &current.settings).await? else {
+        if may_come {
+            return Err(Error::NoCommit {
+                commit: start.commit.to_string(),
+            });
+        }
         let why = "the commit is not in the repository any more".to_owned();
         return Ok(Gathered {
             info: nobody(),

@@ -18,6 +18,10 @@ const BATCH: i64 = 500;
 /// Of these, of one project.
 const PROJECT_BATCH: i64 = 50;
 
+/// A mirror that was made anew reads from a forge whose replicas may lag: so often, which is about six
+/// minutes, a commit that is not there is looked for again.
+const LAG_TRIES: i64 = 4;
+
 /// One pass over all projects at once. `Moved` when a run was made.
 pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
     let due = {
@@ -41,7 +45,8 @@ pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, Error> {
 /// One attempt to make a run; after the last one the run says why it could not be made.
 async fn tend(ground: &Ground, hands: &Hands, due: &Due) -> Progress {
     let trigger = due.start.trigger_id.as_str();
-    let made = match gather(ground, hands, &due.start).await {
+    let may_come = due.tries < LAG_TRIES;
+    let made = match gather(ground, hands, &due.start, may_come).await {
         Ok(gathered) => settle(ground, due, gathered).await,
         Err(error) => Err(error),
     };
@@ -224,9 +229,8 @@ async fn insert(
         .with("commit", start.commit.as_str())
         .with("state", state);
     let record = match wish {
-        Some(wish) => record
-            .with("again_of", wish.of.as_str())
-            .with("wished_by", wish.by.as_str()),
+        // Who wished it stands, by id, in the entry about their asking.
+        Some(wish) => record.with("again_of", wish.of.as_str()),
         None => record,
     };
     audit::append(conn, made.now, ids, record).await?;

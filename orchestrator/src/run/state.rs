@@ -278,6 +278,12 @@ pub enum Error {
     /// The repository could not be read.
     #[error("source of run")]
     Source(#[from] crate::source::SourceError),
+    /// The repository does not have the commit, or not yet.
+    #[error("the repository does not have commit {commit}")]
+    NoCommit {
+        /// Which.
+        commit: String,
+    },
     /// The source archive could not be stored.
     #[error("source archive of run")]
     Archive(#[from] crate::blob::BlobError),

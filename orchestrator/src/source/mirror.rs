@@ -18,6 +18,9 @@ pub struct Mirrors {
     fetching: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
     /// One mirror is made at a time.
     making: Arc<Mutex<()>>,
+    /// How often anything was fetched.
+    #[cfg(test)]
+    pub(crate) fetches: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Mirrors {
@@ -27,6 +30,8 @@ impl Mirrors {
             root: root.to_owned(),
             fetching: Arc::default(),
             making: Arc::default(),
+            #[cfg(test)]
+            fetches: Arc::default(),
         }
     }
 
@@ -37,6 +42,9 @@ impl Mirrors {
             Arc::clone(fetching.entry(project.to_owned()).or_default())
         };
         let _turn = turn.lock().await;
+        #[cfg(test)]
+        self.fetches
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         // Made first, with no template: git fetches into a repository that is ours.
         self.with(project, |_, _| Ok(())).await?;
         let into = self.root.join(format!("{project}.git"));
@@ -69,6 +77,19 @@ impl Mirrors {
         id: &CommitId,
     ) -> Result<Option<CommitId>, SourceError> {
         self.read(project, id, read::peel).await
+    }
+
+    /// Whether a commit is one of `heads` or in the history of one, as far as the mirror has them.
+    pub async fn is_within(
+        &self,
+        project: &str,
+        commit: &CommitId,
+        heads: Vec<CommitId>,
+    ) -> Result<bool, SourceError> {
+        self.read(project, commit, move |repository, commit| {
+            read::is_within(repository, commit, &heads)
+        })
+        .await
     }
 
     /// Keeps a commit readable after its branch is gone.

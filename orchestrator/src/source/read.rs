@@ -122,6 +122,27 @@ pub(super) fn peel(
     Ok(found.and_then(|commit| CommitId::parse(&commit.id().to_string()).ok()))
 }
 
+/// Whether a commit is one of `heads`, or in the history of one. Heads that the mirror does not have hold
+/// nothing.
+pub(super) fn is_within(
+    repository: &Repository,
+    commit: &CommitId,
+    heads: &[CommitId],
+) -> Result<bool, git2::Error> {
+    let sought = oid(commit)?;
+    for head in heads {
+        if head == commit {
+            return Ok(true);
+        }
+        if find(repository, head)?.is_some()
+            && repository.graph_descendant_of(oid(head)?, sought)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Holds a commit that runs are made of under a ref of its own: its branch may be deleted, and whoever
 /// collects garbage in the mirror takes only what no ref names.
 pub(super) fn keep(repository: &Repository, commit: &CommitId) -> Result<(), git2::Error> {

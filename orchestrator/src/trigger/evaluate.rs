@@ -14,6 +14,8 @@ pub struct Facts {
     pub other_hash: bool,
     /// Whether the repository has the commit.
     pub commit_found: bool,
+    /// Whether the ref stands elsewhere by now and this commit, or a later one, was started for it before.
+    pub stale: bool,
     /// The pipeline file at the commit.
     pub file: FileFacts,
     /// Its path, for words.
@@ -51,6 +53,13 @@ pub fn evaluate(facts: &Facts) -> Decision {
     if !facts.commit_found {
         let detail = "the repository has no such commit any more".to_owned();
         return skip(SkipReason::CommitNotFound, detail);
+    }
+    if facts.stale {
+        let detail = format!(
+            "{} stands elsewhere by now, and this commit or a later one was started for it before",
+            facts.ref_name
+        );
+        return skip(SkipReason::Stale, detail);
     }
     let bytes = match &facts.file {
         FileFacts::Missing => {
@@ -95,6 +104,7 @@ mod tests {
             deleted: false,
             other_hash: false,
             commit_found: true,
+            stale: false,
             file,
             path: ".sallyport.yml".to_owned(),
             changed_paths: None,
@@ -140,6 +150,13 @@ mod tests {
                 ..facts(main, good.clone())
             }),
             "commit-not-found"
+        );
+        assert_eq!(
+            reason(&Facts {
+                stale: true,
+                ..facts(main, good.clone())
+            }),
+            "stale"
         );
         assert_eq!(
             reason(&Facts {

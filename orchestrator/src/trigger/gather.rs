@@ -2,6 +2,7 @@
 
 use super::evaluate::{Facts, FileFacts};
 use super::state::{Hands, TriggerError};
+use super::store;
 use crate::delivery::{self, BodyAt, RefChange};
 use crate::ground::Ground;
 use crate::source::{FileAt, SourceError};
@@ -38,8 +39,24 @@ pub(super) async fn body(
     }
 }
 
+/// Of what was started for a ref, so many are asked whether an old commit is in their history: on a line
+/// that nobody forces the newest one answers.
+const STARTED_MAX: i64 = 20;
+
+/// Looking failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LookError {
+    /// What was started before could not be read.
+    #[error("read what was started")]
+    Db(#[from] crate::db::Error),
+    /// The repository could not be read.
+    #[error("look at the repository")]
+    Source(#[from] SourceError),
+}
+
 /// What was looked at for one delivery: its project's repository, fetched at most once.
 pub(super) struct Look<'a> {
+    ground: &'a Ground,
     hands: &'a Hands,
     project_id: &'a str,
     settings: &'a Settings,
@@ -47,8 +64,14 @@ pub(super) struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(hands: &'a Hands, project_id: &'a str, settings: &'a Settings) -> Self {
+    pub(super) fn new(
+        ground: &'a Ground,
+        hands: &'a Hands,
+        project_id: &'a str,
+        settings: &'a Settings,
+    ) -> Self {
         Self {
+            ground,
             hands,
             project_id,
             settings,
@@ -57,12 +80,13 @@ impl<'a> Look<'a> {
     }
 
     /// What is to be known of one ref. `change.after` becomes the commit itself where it was a tag's id.
-    pub(super) async fn facts(&mut self, change: &mut RefChange) -> Result<Facts, SourceError> {
+    pub(super) async fn facts(&mut self, change: &mut RefChange) -> Result<Facts, LookError> {
         let mut facts = Facts {
             ref_name: change.ref_name.clone(),
             deleted: change.after.is_none(),
             other_hash: false,
             commit_found: false,
+            stale: false,
             file: FileFacts::Missing,
             path: self.settings.pipeline.clone(),
             changed_paths: None,
@@ -78,6 +102,7 @@ impl<'a> Look<'a> {
             return Ok(facts);
         };
         facts.commit_found = true;
+        facts.stale = self.is_stale(&change.ref_name, &commit).await?;
         let (mirrors, project_id) = (&self.hands.mirrors, self.project_id);
         let path = &self.settings.pipeline;
         let file = mirrors
@@ -100,10 +125,40 @@ impl<'a> Look<'a> {
         if let Some(commit) = mirrors.peel(project_id, told).await? {
             return Ok(Some(commit));
         }
+        self.fetch().await?;
+        mirrors.peel(project_id, told).await
+    }
+
+    /// A delivery that was captured and comes again is signed as well as the first one was; its commit must
+    /// not become the newest run. A ref that was really moved back stands where the push says.
+    async fn is_stale(&mut self, ref_name: &str, commit: &CommitId) -> Result<bool, LookError> {
+        let project = self.project_id;
+        let (was_started, started) = {
+            let mut conn = self.ground.db.reader().await?;
+            let was = store::was_started(&mut conn, project, ref_name, commit.as_str()).await?;
+            let started = store::started(&mut conn, project, ref_name, STARTED_MAX).await?;
+            (was, started)
+        };
+        let started = started
+            .iter()
+            .filter_map(|text| CommitId::parse(text).ok())
+            .collect();
+        let mirrors = &self.hands.mirrors;
+        if !was_started && !mirrors.is_within(project, commit, started).await? {
+            return Ok(false);
+        }
+        // Where the mirror has the commit already, nothing was fetched for it.
+        self.fetch().await?;
+        let mirrors = &self.hands.mirrors;
+        Ok(mirrors.resolve(project, ref_name).await?.as_ref() != Some(commit))
+    }
+
+    async fn fetch(&mut self) -> Result<(), SourceError> {
         if !self.fetched {
-            mirrors.fetch(project_id, &self.settings.git).await?;
+            let mirrors = &self.hands.mirrors;
+            mirrors.fetch(self.project_id, &self.settings.git).await?;
             self.fetched = true;
         }
-        mirrors.peel(project_id, told).await
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! transaction that holds the decisions.
 
 use super::evaluate::evaluate;
-use super::gather::{self, Look};
+use super::gather::{self, Look, LookError};
 use super::state::{Decision, Hands, SkipReason, TriggerError, TriggerId};
 use super::store::{self, NewTrigger, Waiting};
 use crate::audit::{self, Record};
@@ -13,12 +13,17 @@ use crate::identity::Actor;
 use crate::metrics::metrics;
 use crate::project::{self, SettingsVersion};
 use crate::reconcile::{Progress, next_attempt, problem};
+use std::time::Duration;
 use tracing::Instrument as _;
 
 /// Deliveries of one pass.
 const BATCH: i64 = 500;
 /// Of these, of one project: the others' wait is no longer for it.
 const PROJECT_BATCH: i64 = 50;
+
+/// Replicas of a forge follow one another within seconds, and within minutes when something is wrong; for so
+/// long after its delivery a commit that is not there may be still to come.
+const LAG_MAX: Duration = Duration::from_secs(600);
 
 /// Decides about what waits, of all projects at once.
 pub async fn pass(ground: &Ground, hands: &Hands) -> Result<Progress, TriggerError> {
@@ -95,6 +100,17 @@ struct Decided {
     decision: Decision,
 }
 
+impl Decided {
+    /// Whether the commit that it tells of is not in the repository.
+    fn is_missing(&self) -> bool {
+        let reason = match self.decision {
+            Decision::Start { .. } => None,
+            Decision::Skip { reason, .. } => Some(reason),
+        };
+        reason == Some(SkipReason::CommitNotFound)
+    }
+}
+
 async fn decide(
     ground: &Ground,
     hands: &Hands,
@@ -115,7 +131,13 @@ async fn decide(
             let sender = push.sender.clone();
             let decided = match push.other_than(&settings.settings.git) {
                 Some(detail) => all(push, SkipReason::OtherRepository, &detail),
-                None => push_decisions(hands, one, &settings, push, is_last).await?,
+                None => {
+                    let last = Last {
+                        attempt: is_last,
+                        wait: ground.now().since(At(one.received_at)) >= LAG_MAX,
+                    };
+                    push_decisions(ground, hands, one, &settings, push, last).await?
+                }
             };
             (decided, sender)
         }
@@ -168,20 +190,33 @@ fn whole(reason: SkipReason, detail: &str) -> Vec<Decided> {
     }]
 }
 
+/// What is not tried again.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    /// Nothing is: it is the last attempt.
+    attempt: bool,
+    /// A commit that is not there: it was waited for long enough.
+    wait: bool,
+}
+
 async fn push_decisions(
+    ground: &Ground,
     hands: &Hands,
     one: &Waiting,
     settings: &SettingsVersion,
     push: Push,
-    is_last: bool,
+    last: Last,
 ) -> Result<Vec<Decided>, TriggerError> {
-    let mut look = Look::new(hands, &one.project_id, &settings.settings);
+    let mut look = Look::new(ground, hands, &one.project_id, &settings.settings);
     let mut decided = Vec::with_capacity(push.refs.len());
     for mut change in push.refs {
         let decision = match look.facts(&mut change).await {
             Ok(facts) => evaluate(&facts),
-            Err(source) if is_last => skip(SkipReason::SourceUnreachable, &problem(&source)),
-            Err(source) => {
+            Err(LookError::Db(error)) => return Err(error.into()),
+            Err(LookError::Source(source)) if last.attempt => {
+                skip(SkipReason::SourceUnreachable, &problem(&source))
+            }
+            Err(LookError::Source(source)) => {
                 return Err(TriggerError::Source {
                     delivery_id: one.id.clone(),
                     source,
@@ -190,7 +225,19 @@ async fn push_decisions(
         };
         decided.push(Decided { change, decision });
     }
-    Ok(decided)
+    let missing = decided.iter().find(|decided| decided.is_missing());
+    match missing {
+        Some(missing) if !last.attempt && !last.wait => Err(TriggerError::NotThereYet {
+            ref_name: missing.change.ref_name.clone(),
+            commit: missing
+                .change
+                .after
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }),
+        Some(_) | None => Ok(decided),
+    }
 }
 
 async fn settle(

@@ -57,6 +57,8 @@ pub enum SkipReason {
     OtherObjectFormat,
     /// The repository has no such commit (any more).
     CommitNotFound,
+    /// The ref stands elsewhere by now, and what was started for it has this commit in its history.
+    Stale,
     /// There is no pipeline file at the commit.
     NoPipelineFile,
     /// The pipeline does not name the event.
@@ -99,6 +101,7 @@ impl SkipReason {
             Self::Replayed => "replayed",
             Self::DeletedRef => "deleted-ref",
             Self::CommitNotFound => "commit-not-found",
+            Self::Stale => "stale",
             Self::NoPipelineFile => "no-pipeline-file",
             Self::EventNotWanted => "event-not-wanted",
             Self::BranchNotMatched => "branch-not-matched",
@@ -149,6 +152,14 @@ pub enum TriggerError {
         /// Why.
         #[source]
         source: SourceError,
+    },
+    /// The sender tells of a commit that the repository does not have, or not yet.
+    #[error("the repository does not have commit {commit} of {ref_name} yet")]
+    NotThereYet {
+        /// Of which ref.
+        ref_name: String,
+        /// Which.
+        commit: String,
     },
     /// Something that it hangs on is not there.
     #[error("{what} of delivery {delivery_id} is not there")]

@@ -12,6 +12,7 @@ pub(super) struct Waiting {
     pub(super) provider: String,
     pub(super) event: String,
     pub(super) replays_id: Option<String>,
+    pub(super) received_at: i64,
     /// Attempts that failed.
     pub(super) tries: i64,
 }
@@ -27,7 +28,7 @@ pub(super) async fn waiting(
     crate::fetch_all!(
         conn,
         Waiting,
-        "SELECT id, project_id, provider, event, replays_id, tries
+        "SELECT id, project_id, provider, event, replays_id, received_at, tries
          FROM (SELECT d.id, d.project_id, d.provider, d.event, d.replays_id, d.received_at,
                       COALESCE(r.tries, 0) AS tries,
                       ROW_NUMBER() OVER (PARTITION BY d.project_id ORDER BY d.received_at, d.id) AS place
@@ -90,6 +91,45 @@ pub async fn retry_of(conn: &mut Conn, delivery_id: &str) -> Result<Option<Retry
         "SELECT tries, next_at, problem FROM trigger_retry WHERE delivery_id = $1",
         delivery_id
     )
+}
+
+/// The commits that were started last for a ref, newest first.
+pub(super) async fn started(
+    conn: &mut Conn,
+    project: &str,
+    ref_name: &str,
+    limit: i64,
+) -> Result<Vec<String>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        (String,),
+        "SELECT commit_id FROM trigger
+         WHERE project_id = $1 AND ref_name = $2 AND decision = 'start' AND commit_id IS NOT NULL
+         ORDER BY decided_at DESC LIMIT $3",
+        project,
+        ref_name,
+        limit
+    )?;
+    Ok(rows.into_iter().map(|(commit,)| commit).collect())
+}
+
+/// Whether this very commit was ever started for a ref.
+pub(super) async fn was_started(
+    conn: &mut Conn,
+    project: &str,
+    ref_name: &str,
+    commit: &str,
+) -> Result<bool, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (i64,),
+        "SELECT CAST(1 AS BIGINT) FROM trigger
+         WHERE project_id = $1 AND ref_name = $2 AND decision = 'start' AND commit_id = $3 LIMIT 1",
+        project,
+        ref_name,
+        commit
+    )?;
+    Ok(row.is_some())
 }
 
 pub(super) struct NewTrigger<'a> {

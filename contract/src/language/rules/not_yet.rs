@@ -2,6 +2,7 @@
 
 use crate::complaint::{Code, Complaints};
 use crate::image::ImageRef;
+use crate::language::pipeline::EventKind;
 use crate::language::syntax::File;
 
 pub(super) fn check(file: &File, complaints: &mut Complaints<'_>) {
@@ -38,11 +39,22 @@ pub(super) fn check(file: &File, complaints: &mut Complaints<'_>) {
         let label = "recorded and skipped in this version";
         complaints.warn(Code::NotYet, filter.key, message, label);
     }
+    let events = file
+        .steps
+        .iter()
+        .filter_map(|step| step.when.events.as_ref());
+    for event in events.flatten() {
+        if event.value == EventKind::PullRequest {
+            let message = "pull requests start nothing yet";
+            complaints.warn(Code::NotYet, event.span, message, "no step runs for one");
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::language::rules::complaints_about;
+    use crate::language::{CheckContext, check_all};
 
     #[test]
     fn what_has_no_effect_yet_is_said() {
@@ -79,5 +91,20 @@ mod tests {
            = help: take it out; a later version will accept it
            = more: docs/language.md#not-yet
         "#);
+    }
+
+    #[test]
+    fn pull_requests_run_no_step_yet() {
+        let text = "version: 1\non: { push: {} }\nsteps:\n  a: { analyze: {}, when: { events: [push, pull-request] } }\n";
+        let checked = check_all("p.yml", text.as_bytes(), &CheckContext::default());
+        assert!(checked.value.is_some(), "a warning hinders nothing");
+        insta::assert_snapshot!(checked.rendered(), @r"
+        warning[not-yet]: pull requests start nothing yet
+          --> p.yml:4:44
+           |
+         4 |   a: { analyze: {}, when: { events: [push, pull-request] } }
+           |                                            ^^^^^^^^^^^^ no step runs for one
+           = more: docs/language.md#not-yet
+        ");
     }
 }

@@ -1,6 +1,7 @@
 //! Makes a hook at the server and its post-receive in a bare repository.
 
-use super::spool::{Receiver, Spool};
+use super::held::Held;
+use super::spool::{FOLDER, RECEIVER, Receiver, WAITING};
 use super::{ProviderWord, add};
 use crate::cli::client::{Answer, Client};
 use crate::cli::{complain, exit, say};
@@ -10,15 +11,16 @@ use crate::id::{IdSource as _, SystemIds};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use serde_json::Value;
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
-};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// By this line our own hook is known again.
 const MARK: &str = "# Written by `sallyport hook install`.";
+
+/// In the folder of a repository's hooks.
+const SCRIPT: &str = "post-receive";
 
 pub(super) async fn install(
     config: &Place,
@@ -28,20 +30,8 @@ pub(super) async fn install(
 ) -> anyhow::Result<u8> {
     let repository = std::fs::canonicalize(repository)
         .with_context(|| format!("look at {}", repository.display()))?;
-    if !repository.join("objects").is_dir() || !repository.join("HEAD").is_file() {
-        bail!("{} is not a bare git repository", repository.display());
-    }
-    let script = repository.join("hooks").join("post-receive");
-    if let Ok(there) = std::fs::read_to_string(&script)
-        && !there.contains(MARK)
-    {
-        complain(&format!(
-            "error: {} is there already: add the line `{}` to it, after `sallyport hook add`",
-            script.display(),
-            line(&repository)?
-        ));
-        return Ok(exit::NO);
-    }
+    let places = Places::take(&repository)?;
+    let script = places.script()?;
     let client = Client::open(config)?;
     let project = match project {
         Some(project) => project,
@@ -60,24 +50,129 @@ pub(super) async fn install(
         Answer::Good(url) => url,
         Answer::Refused(code) => return Ok(code),
     };
-    let before = Spool::of(&repository).receiver().ok();
+    let before = places.receiver();
     let receiver = Receiver { url, secret };
-    write(&repository, &script, &receiver)?;
-    say(&format!(
-        "pushes to {} are delivered to {}",
-        repository.display(),
-        receiver.url
-    ));
-    match before {
-        Some(before) => switch_off(&client, &project, &before.url).await,
-        None => Ok(exit::YES),
+    let line = line(&repository)?;
+    places.write(&receiver, &script, &line)?;
+    if let Some(before) = before {
+        switch_off(&client, &project, &before.url).await?;
+    }
+    warn(&repository);
+    let shown = repository.display();
+    if script.is_foreign_without(&line) {
+        complain(&format!(
+            "error: {shown}/hooks/{SCRIPT} is there already and stays as it is: no push is told until this \
+             line is in it, with git's own standard input (the pushed refs) left for it:\n{line}"
+        ));
+        return Ok(exit::NO);
+    }
+    let url = &receiver.url;
+    say(&format!("pushes to {shown} are delivered to {url}"));
+    Ok(exit::YES)
+}
+
+/// The folders of a repository that are written to, held before anything is made at the server.
+struct Places {
+    spool: Held,
+    hooks: Held,
+}
+
+/// The post-receive that is there.
+enum Script {
+    /// None, or one of ours.
+    Ours,
+    /// Somebody's.
+    Foreign(Zeroizing<String>),
+}
+
+impl Script {
+    fn is_foreign_without(&self, line: &str) -> bool {
+        match self {
+            Self::Ours => false,
+            Self::Foreign(text) => !text.contains(line),
+        }
     }
 }
 
+impl Places {
+    fn take(repository: &Path) -> anyhow::Result<Self> {
+        let top = Held::open(repository)?;
+        if !top.has("objects") || !top.has("HEAD") {
+            bail!("{} is not a bare git repository", repository.display());
+        }
+        let spool = top.folder(FOLDER, 0o700)?;
+        spool.give_to_owner_of(&top)?;
+        spool.folder(WAITING, 0o700)?.give_to_owner_of(&spool)?;
+        // One that is there stays whose it is: an operator may keep hooks from whoever owns the rest.
+        let hooks = top.folder("hooks", 0o755)?;
+        Ok(Self { spool, hooks })
+    }
+
+    fn script(&self) -> anyhow::Result<Script> {
+        Ok(match self.hooks.read(SCRIPT)? {
+            Some(text) if !text.contains(MARK) => Script::Foreign(text),
+            Some(_) | None => Script::Ours,
+        })
+    }
+
+    fn receiver(&self) -> Option<Receiver> {
+        let text = self.spool.read(RECEIVER).ok()??;
+        Receiver::parse(&text)
+    }
+
+    /// Everything belongs to whoever the repository belongs to: its pushes read the secret.
+    fn write(&self, receiver: &Receiver, script: &Script, line: &str) -> anyhow::Result<()> {
+        self.spool.replace(RECEIVER, &receiver.text(), 0o600)?;
+        match script {
+            Script::Ours => {
+                let text = format!("#!/bin/sh\n{MARK}\nexec {line}\n");
+                self.hooks.replace(SCRIPT, &text, 0o755)
+            }
+            Script::Foreign(_) => Ok(()),
+        }
+    }
+}
+
+/// Says what keeps git from running the hook, or a push from being told.
+fn warn(repository: &Path) {
+    let config = repository.join("config");
+    let own = ["--file".as_ref(), config.as_os_str()];
+    let set = |key| asked(&own, key).or_else(|| asked(&["--system".as_ref()], key));
+    if let Some(elsewhere) = set("core.hooksPath") {
+        complain(&format!(
+            "warning: core.hooksPath is {elsewhere}: git runs the hooks there, not this one"
+        ));
+    }
+    if set("core.sharedRepository").is_some_and(|shared| is_shared(&shared)) {
+        complain(
+            "warning: core.sharedRepository lets other accounts push: only the repository's owner can read \
+             the hook's secret, so their pushes would not be told",
+        );
+    }
+}
+
+/// What git says of a key in one file. Included files are not asked: they may be anybody's.
+fn asked(place: &[&OsStr], key: &str) -> Option<String> {
+    let git = std::process::Command::new("git")
+        .args(["config", "--no-includes"])
+        .args(place)
+        .args(["--get", key])
+        .output();
+    let git = git.ok().filter(|output| output.status.success())?;
+    let value = String::from_utf8_lossy(&git.stdout).trim().to_owned();
+    (!value.is_empty()).then(|| contract::complaint::visible(&value))
+}
+
+/// As git reads `core.sharedRepository`.
+fn is_shared(value: &str) -> bool {
+    let not = ["umask", "false", "no", "off", "0"];
+    !not.contains(&value.to_ascii_lowercase().as_str())
+}
+
 /// The hook that this one takes the place of is no entrance any more.
-async fn switch_off(client: &Client, project: &str, url: &str) -> anyhow::Result<u8> {
+async fn switch_off(client: &Client, project: &str, url: &str) -> anyhow::Result<()> {
     let Some((_, id)) = url.rsplit_once("/hooks/") else {
-        return Ok(exit::YES);
+        return Ok(());
     };
     let path = format!("/api/v1/projects/{project}/hooks/{id}/disable");
     match client.post::<Value>(&path, &serde_json::json!({})).await? {
@@ -86,7 +181,7 @@ async fn switch_off(client: &Client, project: &str, url: &str) -> anyhow::Result
             "the hook before it, {url}, could not be switched off in project {project}"
         )),
     }
-    Ok(exit::YES)
+    Ok(())
 }
 
 /// 32 random bytes in the form of Standard Webhooks.
@@ -140,44 +235,4 @@ fn line(repository: &Path) -> anyhow::Result<String> {
 
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
-/// Everything belongs to whoever the repository belongs to: its pushes read the secret.
-fn write(repository: &Path, script: &Path, receiver: &Receiver) -> anyhow::Result<()> {
-    let owner = std::fs::metadata(repository)?;
-    let spool = Spool::of(repository);
-    let own = |path: &Path| -> anyhow::Result<()> {
-        if nix::unistd::geteuid().is_root() {
-            chown(path, Some(owner.uid()), Some(owner.gid()))
-                .with_context(|| format!("chown {}", path.display()))?;
-        }
-        Ok(())
-    };
-    for folder in [spool.folder().to_owned(), spool.waiting_folder()] {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
-        own(&folder)?;
-    }
-    let (path, text) = spool.receiver_file(receiver);
-    let beside = path.with_extension("new");
-    drop(std::fs::remove_file(&beside));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)
-        .with_context(|| format!("write {}", beside.display()))?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.sync_all()?;
-    own(&beside)?;
-    std::fs::rename(&beside, &path)?;
-    if let Some(folder) = script.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let text = format!("#!/bin/sh\n{MARK}\nexec {}\n", line(repository)?);
-    std::fs::write(script, text).with_context(|| format!("write {}", script.display()))?;
-    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755))?;
-    own(script)
 }

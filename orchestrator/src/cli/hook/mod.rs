@@ -7,6 +7,7 @@
 //! *Before / After*: git's post-receive / `http::hooks`.
 
 mod deliver;
+mod held;
 mod install;
 mod spool;
 

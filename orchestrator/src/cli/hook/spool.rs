@@ -1,6 +1,6 @@
 //! The spool in a repository: what was pushed and not taken yet, in the order of the pushes.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use nix::fcntl::{Flock, FlockArg};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -12,8 +12,12 @@ use zeroize::Zeroizing;
 const SPOOLED_MAX: usize = 10_000;
 /// Deliveries that were refused for good and are kept for people; the oldest goes first.
 const REFUSED_MAX: usize = 100;
-/// `<address> <secret>`.
-const RECEIVER: &str = "receiver";
+/// The spool's folder in a bare repository.
+pub(super) const FOLDER: &str = "sallyport";
+/// In it, what waits.
+pub(super) const WAITING: &str = "spool";
+/// And `<address> <secret>`.
+pub(super) const RECEIVER: &str = "receiver";
 
 /// The folder `sallyport/` of a bare repository.
 pub(super) struct Spool {
@@ -34,19 +38,32 @@ pub(super) struct Receiver {
     pub(super) secret: Zeroizing<String>,
 }
 
-impl Spool {
-    pub(super) fn of(repository: &Path) -> Self {
-        Self {
-            folder: repository.join("sallyport"),
+impl Receiver {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some(url), Some(secret), None) => Some(Self {
+                url: url.to_owned(),
+                secret: Zeroizing::new(secret.to_owned()),
+            }),
+            _ => None,
         }
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{} {}\n", self.url, self.secret.as_str()))
+    }
+}
+
+impl Spool {
+    pub(super) fn of(repository: &Path) -> Self {
+        Self {
+            folder: repository.join(FOLDER),
+        }
     }
 
     pub(super) fn waiting_folder(&self) -> PathBuf {
-        self.folder.join("spool")
+        self.folder.join(WAITING)
     }
 
     /// Where deliveries go and what they are signed with: one file, replaced as a whole, so that no push
@@ -54,21 +71,8 @@ impl Spool {
     pub(super) fn receiver(&self) -> anyhow::Result<Receiver> {
         let path = self.folder.join(RECEIVER);
         let text = crate::cli::read_secret(&path)?;
-        let mut words = text.split_whitespace();
-        match (words.next(), words.next(), words.next()) {
-            (Some(url), Some(secret), None) => Ok(Receiver {
-                url: url.to_owned(),
-                secret: Zeroizing::new(secret.to_owned()),
-            }),
-            _ => bail!("{} is not `<address> <secret>`", path.display()),
-        }
-    }
-
-    /// Where the receiver is noted, and its text.
-    pub(super) fn receiver_file(&self, receiver: &Receiver) -> (PathBuf, Zeroizing<String>) {
-        let Receiver { url, secret } = receiver;
-        let text = Zeroizing::new(format!("{url} {}\n", secret.as_str()));
-        (self.folder.join(RECEIVER), text)
+        Receiver::parse(&text)
+            .with_context(|| format!("{} is not `<address> <secret>`", path.display()))
     }
 
     /// How many more deliveries may wait.

@@ -6,7 +6,7 @@ use super::{Copied, Frame, PageError, Tab, When, page};
 use crate::app::App;
 use crate::audit::{self, Wanted};
 use crate::http::extract::SignedIn;
-use crate::identity::Permission;
+use crate::identity::{self, Permission};
 use askama::Template;
 use axum::extract::{Query as Read, State};
 use axum::response::Response;
@@ -54,7 +54,7 @@ pub async fn audit_entries(
     let mut wanted = Wanted {
         kind: text("type"),
         subject: text("subject"),
-        actor: text("actor"),
+        actor: None,
         project_id: None,
     };
     if let Some(name) = filters.given("project") {
@@ -67,6 +67,10 @@ pub async fn audit_entries(
     let (at, id) = place.unwrap_or((i64::MAX, String::new()));
     let limit = i64::try_from(ROWS_MAX + 1).unwrap_or(i64::MAX);
     let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+    if let Some(told) = text("actor") {
+        let by_id = identity::with_ids(&mut conn, &told).await;
+        wanted.actor = Some([by_id.map_err(PageError::log)?, told]);
+    }
     let mut all = audit::newest(&mut conn, &wanted, (at, &id), limit)
         .await
         .map_err(PageError::log)?;
@@ -74,6 +78,10 @@ pub async fn audit_entries(
     all.truncate(ROWS_MAX);
     let last = all.last().filter(|_| is_more);
     let older = last.map(|last| filters.after(last.at, &last.id));
+    for entry in &mut all {
+        let named = identity::with_names(&mut conn, &entry.actor).await;
+        entry.actor = named.map_err(PageError::log)?;
+    }
     let row = |entry: audit::Row| Row {
         link: page_of(&entry.subject),
         kind: entry.kind,

@@ -388,7 +388,11 @@ fn replay(found: &DeliveryRow) -> Fact {
             link: Some(format!("/deliveries/{of}")),
         },
         None if signs_the_id => plain("Replay check", "new: its id and time are signed"),
-        None => plain("Replay check", "new: its body came under no other id"),
+        None => plain(
+            "Replay check",
+            "new: its body came under no other id in the 7 days before; after those a commit that is behind what \
+             ran for its ref starts nothing",
+        ),
     }
 }
 

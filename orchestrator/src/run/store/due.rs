@@ -25,8 +25,6 @@ pub(in crate::run) struct Wish {
     pub(in crate::run) id: String,
     /// The run.
     pub(in crate::run) of: RunId,
-    /// Whose it is, as stored.
-    pub(in crate::run) by: String,
 }
 
 /// A run that is to be made.
@@ -154,7 +152,6 @@ pub(in crate::run) async fn wish(
 struct WishRow {
     id: String,
     run_id: String,
-    wished_by: String,
     tries: i64,
     trigger_id: String,
     project_id: String,
@@ -175,8 +172,8 @@ pub(in crate::run) async fn waiting_wishes(
     let rows = crate::fetch_all!(
         conn,
         WishRow,
-        "SELECT id, run_id, wished_by, tries, trigger_id, project_id, ref_name, commit_id, trust, pusher_id
-         FROM (SELECT w.id, w.run_id, w.wished_by, w.tries, t.id AS trigger_id, t.project_id, t.ref_name,
+        "SELECT id, run_id, tries, trigger_id, project_id, ref_name, commit_id, trust, pusher_id
+         FROM (SELECT w.id, w.run_id, w.tries, t.id AS trigger_id, t.project_id, t.ref_name,
                       t.commit_id, t.trust, h.pusher_id, w.wished_at,
                       ROW_NUMBER() OVER (PARTITION BY t.project_id ORDER BY w.wished_at, w.id) AS place
                FROM run_wish w JOIN run r ON r.id = w.run_id JOIN trigger t ON t.id = r.trigger_id
@@ -199,7 +196,6 @@ impl TryFrom<WishRow> for Due {
         let WishRow {
             id,
             run_id,
-            wished_by,
             tries,
             trigger_id,
             project_id,
@@ -218,11 +214,7 @@ impl TryFrom<WishRow> for Due {
                 trigger_id, project_id, ref_name, commit_id, trust, pusher_id,
             ))?,
             tries,
-            wish: Some(Wish {
-                id,
-                of,
-                by: wished_by,
-            }),
+            wish: Some(Wish { id, of }),
         })
     }
 }

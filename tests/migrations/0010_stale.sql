@@ -1,0 +1,1 @@
+-- 0010 makes no table: what was started for a ref is found by an index of its own.
