@@ -9,7 +9,7 @@ use crate::lifecycle::Stopping;
 use crate::redact::Secrets;
 use crate::sandbox::Spares;
 use crate::spool::{Log, LogSender, SpoolError};
-use crate::step::{self, Bench, Claims, Stop, chain};
+use crate::step::{self, Bench, Claims, Left, Stop, chain};
 use contract::digest::Digest;
 use contract::name::Name;
 use contract::protocol::{
@@ -267,6 +267,7 @@ impl Agent {
             engine: &self.engine,
             spares: &self.spares,
             pods: Mutex::default(),
+            borrowed: Vec::new(),
             folder,
             clock: self.clock.clone(),
             claims: Claims::default(),
@@ -274,8 +275,8 @@ impl Agent {
         let stopped = step::work(&mut bench).await;
         let outcome = said(stopped, &bench);
         lease.phase("reporting");
-        let (claims, pods) = bench.cleared();
-        self.end(&pods).await;
+        let (claims, left) = bench.cleared();
+        self.end(&left.pods).await;
         let times = Times {
             claimed_at,
             started_at: claims.started_at,
@@ -292,7 +293,7 @@ impl Agent {
                 .await
         };
         // Nothing of the step runs any more; to take away what it left has time until the report is there.
-        let (reported, ()) = tokio::join!(reporting, self.remove(&pods));
+        let (reported, ()) = tokio::join!(reporting, self.clear(&left));
         done.cancel();
         let _ = keeping.await;
         reported
@@ -313,6 +314,15 @@ impl Agent {
         for pod in pods {
             if let Err(error) = self.engine.sweep_pod(pod).await {
                 tracing::error!(error = chain(&error), "what the step left was not removed");
+            }
+        }
+    }
+
+    async fn clear(&self, left: &Left) {
+        self.remove(&left.pods).await;
+        for image in &left.images {
+            if let Err(error) = self.engine.give_back(image).await {
+                tracing::warn!(error = chain(&error), %image, "a tested image was not removed");
             }
         }
     }

@@ -230,7 +230,7 @@ async fn work(config: Config) -> anyhow::Result<ExitCode> {
     log_to_stderr(config.log.format);
     let identity = Identity::load(&config.worker.identity_dir())?;
     spool::clear(&config.worker.spool_dir())?;
-    let (engine, isolation) = tried(&config).await?;
+    let (engine, isolation) = tried(&config, &identity.instance_id).await?;
     if let Some(broken) = sandbox::broken(&isolation) {
         complain(&format!("refusing to lease steps: {broken}"));
         return Ok(ExitCode::from(4));
@@ -259,7 +259,10 @@ async fn work(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn selftest(config: &Config) -> anyhow::Result<ExitCode> {
-    let (_, isolation) = tried(config).await?;
+    // It may be tried before the worker is enrolled; then nothing is its own yet.
+    let identity = Identity::load(&config.worker.identity_dir());
+    let instance = identity.map_or_else(|_| String::new(), |identity| identity.instance_id);
+    let (_, isolation) = tried(config, &instance).await?;
     say(&format!("level {}", isolation.level));
     for rule in &isolation.rules {
         let word = if rule.held { "held" } else { "BROKEN" };
@@ -270,8 +273,8 @@ async fn selftest(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Connects, ends what an earlier process left, and tries the sandbox.
-async fn tried(config: &Config) -> anyhow::Result<(Engine, Isolation)> {
-    let engine = Engine::connect(&config.engine, config.worker.name.as_str()).await?;
+async fn tried(config: &Config, instance: &str) -> anyhow::Result<(Engine, Isolation)> {
+    let engine = Engine::connect(&config.engine, instance, config.worker.name.as_str()).await?;
     let swept = engine.sweep().await?;
     if swept > 0 {
         tracing::info!(swept, "containers of an earlier process were ended");

@@ -3,7 +3,7 @@
 use crate::complaint::{Code, Complaint, Complaints, Span, Spanned, quoted};
 use crate::dockerfile::lines::lines;
 use crate::dockerfile::rules::{
-    INSTRUCTIONS, add_is_local, flag_is_known, frontend_is_ours, heredoc, mount, no_onbuild,
+    INSTRUCTIONS, Place, add_is_local, flag_is_known, frontend_is_ours, heredoc, mount, no_onbuild,
     resolve, run_rights,
 };
 use crate::dockerfile::state::{Base, Dockerfile, Stage};
@@ -124,8 +124,8 @@ impl Reader<'_> {
         }
         match it.name.as_str() {
             "FROM" => self.from(it, complaints),
-            "ARG" => self.arg(it),
-            "ENV" => self.env(it),
+            "ARG" => self.arg(it, complaints),
+            "ENV" => self.env(it, complaints),
             "ADD" => {
                 heredoc(it, complaints);
                 add_is_local(it, self.environments.last(), complaints);
@@ -134,7 +134,7 @@ impl Reader<'_> {
                 heredoc(it, complaints);
                 for flag in it.flags.iter().filter(|flag| flag.key == "from") {
                     let name = Spanned::new(flag.value.clone(), flag.span);
-                    resolve(self, &name, true, complaints);
+                    resolve(self, &name, Place::Copy, complaints);
                 }
             }
             "RUN" => {
@@ -166,7 +166,7 @@ impl Reader<'_> {
             match self.arguments.fill(&image.value) {
                 Ok(filled) => {
                     let filled = Spanned::new(filled, image.span);
-                    resolve(self, &filled, false, complaints)
+                    resolve(self, &filled, Place::From, complaints)
                 }
                 Err(unknown) => {
                     unresolved(
@@ -216,50 +216,90 @@ impl Reader<'_> {
         None
     }
 
-    /// Only ARGs before the first FROM are known for sure: in a stage the base image's ENV wins.
-    fn arg(&mut self, it: &Instruction) {
-        if !self.stages.is_empty() {
-            return;
-        }
-        for word in &it.words {
-            match word.value.split_once('=') {
-                Some((name, value)) => {
-                    let value = self.arguments.fill(unquoted(value)).ok();
+    /// Only ARGs before the first FROM have a value that is known. In a stage an ARG comes after the ENVs
+    /// above it, and its value is the build's business.
+    fn arg(&mut self, it: &Instruction, complaints: &mut Complaints<'_>) {
+        for word in quoted_words(it, complaints) {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (word, None),
+            };
+            if !names_plainly(it, name, complaints) {
+                continue;
+            }
+            match self.environments.last_mut() {
+                Some(environment) => environment.set(name, None),
+                None => {
+                    let value = value.and_then(|value| self.arguments.fill(unquoted(value)).ok());
                     self.arguments.set(name, value);
                 }
-                None => self.arguments.set(&word.value, None),
             }
         }
     }
 
-    fn env(&mut self, it: &Instruction) {
+    fn env(&mut self, it: &Instruction, complaints: &mut Complaints<'_>) {
         let Some(environment) = self.environments.last_mut() else {
             return;
         };
-        // `ENV key value` sets one; with a quote or a backslash the words are not the values.
-        let pairs = it
-            .words
-            .first()
-            .is_some_and(|word| word.value.contains('='));
-        let plain = !it.rest.contains(['"', '\'', '\\']);
-        if !pairs {
-            if let [key, value] = it.words.as_slice() {
-                let value = environment.fill(&value.value).ok();
+        let words = quoted_words(it, complaints);
+        if words.first().is_some_and(|word| !word.contains('=')) {
+            // `ENV key value` sets one.
+            let Some((key, values)) = it.words.split_first() else {
+                return;
+            };
+            let value = match values {
+                [value] => environment.fill(&value.value).ok(),
+                _ => None,
+            };
+            if names_plainly(it, &key.value, complaints) {
                 environment.set(&key.value, value);
-            } else if let Some(key) = it.words.first() {
-                environment.set(&key.value, None);
             }
             return;
         }
         // All values of one ENV are filled in with what stood before it.
         let before = environment.clone();
-        for word in &it.words {
-            if let Some((name, value)) = word.value.split_once('=') {
-                let value = before.fill(value).ok().filter(|_| plain);
-                environment.set(name, value);
+        for word in words {
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            if names_plainly(it, name, complaints) {
+                environment.set(name, before.fill(value).ok());
             }
         }
     }
+}
+
+/// The words of an instruction as a shell would split them; none when they cannot be told.
+fn quoted_words<'i>(it: &'i Instruction, complaints: &mut Complaints<'_>) -> Vec<&'i str> {
+    it.quoted_words().unwrap_or_else(|| {
+        let message = format!("a quote in {} has no end", it.name);
+        complaints
+            .error(
+                Code::AmbiguousSyntax,
+                it.name_span,
+                message,
+                "which names it sets?",
+            )
+            .help("close the quote, and end no line with a backslash that continues nothing");
+        Vec::new()
+    })
+}
+
+/// Whether what ARG or ENV sets is a name as it stands: the builder fills in variables and takes quotes
+/// away on the left of the `=` as well.
+fn names_plainly(it: &Instruction, name: &str, complaints: &mut Complaints<'_>) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let good = !name.is_empty() && name.bytes().all(plain);
+    if !good {
+        let message = format!("{} sets {}, which is no plain name", it.name, quoted(name));
+        complaints
+            .error(
+                Code::AmbiguousSyntax,
+                it.name_span,
+                message,
+                "what is it called in the end?",
+            )
+            .help("write the name itself: letters, digits, `_`, `-` and `.`");
+    }
+    good
 }
 
 /// A default in quotes is its inside, when there is nothing else to it.

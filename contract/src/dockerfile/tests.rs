@@ -74,6 +74,85 @@ fn a_name_is_never_pieced_together_unseen() {
 }
 
 #[test]
+fn what_sets_a_variable_is_read_as_the_builder_reads_it() {
+    let known = "registry.example/base/x@<digest>";
+    for (wanted, text) in [
+        // An ARG of a stage comes after its ENVs, also where it has its value from before FROM.
+        (
+            "unresolved-variable",
+            "FROM scratch\nENV V=ok\nARG V=http://127.0.0.1/x\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "unresolved-variable",
+            "ARG V=http://127.0.0.1/x\nFROM scratch\nENV V=ok\nARG V\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "unresolved-variable",
+            "FROM scratch AS a\nENV V=ok\nARG W=1 V=http://127.0.0.1/x\nFROM a\nADD $V /x\n"
+                .to_owned(),
+        ),
+        // Names are filled in and lose their quotes.
+        (
+            "ambiguous-syntax",
+            "FROM scratch\nENV N=V V=ok\nENV $N=http://127.0.0.1/x\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "ambiguous-syntax",
+            "FROM scratch\nENV V=ok\nENV \"V\"=http://127.0.0.1/x\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "ambiguous-syntax",
+            "FROM scratch\nENV V=ok\nENV \\V http://127.0.0.1/x\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "ambiguous-syntax",
+            "FROM scratch\nENV V=ok\nARG 'V'=http://127.0.0.1/x\nADD $V /x\n".to_owned(),
+        ),
+        // What stands in quotes or after a backslash is a value and sets nothing.
+        (
+            "unknown-base-registry",
+            format!("ARG A=evil.example/x\nARG Z=\"y A={known} z\"\nFROM $A\n"),
+        ),
+        (
+            "unknown-base-registry",
+            format!("ARG A=evil.example/x\nARG Z=y\\ A={known}\nFROM $A\n"),
+        ),
+        (
+            "remote-add",
+            "FROM scratch\nENV V=http://127.0.0.1/x\nENV Z='y V=ok z'\nADD $V /x\n".to_owned(),
+        ),
+        (
+            "ambiguous-syntax",
+            format!("ARG A=evil.example/x\nARG Z=\"y A={known}\nFROM $A\n"),
+        ),
+        // A name ends where the builder sees its end.
+        (
+            "unresolved-variable",
+            "FROM scratch\nENV 1a=ok\nADD $1a /x\n".to_owned(),
+        ),
+        (
+            "unresolved-variable",
+            "FROM scratch\nENV A=ok\nADD $Aé /x\n".to_owned(),
+        ),
+    ] {
+        let said = complaints_about(&text);
+        assert!(said.contains(wanted), "{text}{said}");
+    }
+}
+
+#[test]
+fn usual_variables_are_accepted() {
+    let base = "registry.example/base/x@<digest>";
+    for text in [
+        "FROM scratch\nARG DEBIAN_FRONTEND=noninteractive\nARG VERSION=\"1.2\" OPTS='-a -b'\nENV PATH=\"/x:$PATH\"\nENV A=1 B=2\nENV C some words\nENV D=it\\'s es.port=9200\nRUN get $VERSION\nADD $A-$B.tar /x\n".to_owned(),
+        format!("ARG FLAGS=\"-a -b\"\nARG BASE=\"{base}\" B=ok\nFROM $BASE AS one\nARG FLAGS\n"),
+        format!("ARG REGISTRY=registry.example\nARG BASE='registry.example/base/x@<digest>'\nFROM ${{BASE}}\nARG REGISTRY\nENV REGISTRY=$REGISTRY\nFROM {base}\n"),
+    ] {
+        assert_eq!(complaints_about(&text), "", "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_is_too_large_or_no_text_is_one_complaint() {
     let known: [String; 0] = [];
     let large = vec![b'#'; DOCKERFILE_BYTES_MAX + 1];

@@ -44,18 +44,14 @@ impl Variables {
 
     /// Fills in the variable after a `$`; what follows it comes back.
     fn one<'t>(&self, after: &'t str, out: &mut String) -> Result<&'t str, Unknown> {
-        let name_end = |text: &str| {
-            text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .unwrap_or(text.len())
-        };
         let Some(braced) = after.strip_prefix('{') else {
-            let end = name_end(after);
+            let end = name_end(after)?;
             out.push_str(&self.known(&after[..end])?);
             return Ok(&after[end..]);
         };
         let close = braced.find('}').ok_or(Unknown::Form)?;
         let (inside, rest) = (&braced[..close], &braced[close + 1..]);
-        let (name, how) = inside.split_at(name_end(inside));
+        let (name, how) = inside.split_at(name_end(inside)?);
         match (how.get(..2), how.get(2..)) {
             _ if how.is_empty() => out.push_str(&self.known(name)?),
             (Some(":-"), Some(word)) if !word.contains('$') => {
@@ -87,6 +83,20 @@ impl Variables {
     }
 }
 
+/// Where the name that a text begins with ends. The builder takes the letters of every language for part of
+/// a name, and after a digit only digits.
+fn name_end(text: &str) -> Result<usize, Unknown> {
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
+    let strange = text.starts_with(|c: char| c.is_ascii_digit())
+        || text[end..].starts_with(|c: char| !c.is_ascii());
+    if strange {
+        return Err(Unknown::Form);
+    }
+    Ok(end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +107,7 @@ mod tests {
         variables.set("A", Some("a".to_owned()));
         variables.set("E", Some(String::new()));
         variables.set("U", None);
+        variables.set("1a", Some("a".to_owned()));
         for (text, value) in [
             ("x", "x"),
             ("$A/b", "a/b"),
@@ -109,7 +120,8 @@ mod tests {
             assert_eq!(variables.fill(text).as_deref(), Ok(value), "{text}");
         }
         for text in [
-            "$U", "$N", "${N:-d}", "$", "${A", "${A#a}", "${A:-$A}", "a\\b", "'a'", "$$A",
+            "$U", "$N", "${N:-d}", "$", "${A", "${A#a}", "${A:-$A}", "a\\b", "'a'", "$$A", "$Aé",
+            "${Aé}", "$1a", "${1a}",
         ] {
             assert!(variables.fill(text).is_err(), "{text}");
         }

@@ -99,6 +99,29 @@ fn split(line: &Line) -> Vec<(usize, usize)> {
 }
 
 impl Instruction {
+    /// What follows, split as ARG and ENV split it: a blank in quotes or after a backslash is part of its
+    /// word, and the quotes stay. `None` where a quote or a backslash waits for what does not come.
+    pub(super) fn quoted_words(&self) -> Option<Vec<&str>> {
+        let (mut words, mut start, mut quote) = (Vec::new(), None, None);
+        let mut chars = self.rest.char_indices();
+        while let Some((at, c)) = chars.next() {
+            if quote.is_none() && is_blank(c) {
+                words.extend(start.take().map(|from| &self.rest[from..at]));
+                continue;
+            }
+            start.get_or_insert(at);
+            match (c, quote) {
+                // Between single quotes a backslash is one.
+                ('\\', None | Some('"')) => drop(chars.next()?),
+                ('"' | '\'', None) => quote = Some(c),
+                (_, Some(open)) if c == open => quote = None,
+                (_, None | Some(_)) => {}
+            }
+        }
+        words.extend(start.map(|from| &self.rest[from..]));
+        quote.is_none().then_some(words)
+    }
+
     /// The sources of ADD or COPY: in the JSON form, or all words but the last.
     pub(super) fn sources(&self) -> Vec<Spanned<String>> {
         let span = match (self.words.first(), self.words.last()) {

@@ -110,12 +110,14 @@ fn write_step(out: &mut Writer, step: &Step) {
     if step.when != When::default() {
         out.map("when", |out| when(out, &step.when));
     }
-    out.map("resources", |out| {
-        out.raw("cpu", shown_cpu(step.resources.cpu_milli));
-        out.raw("memory", shown_size(step.resources.memory_bytes));
-        out.raw("work", shown_size(step.resources.work_bytes));
-        out.raw("pids", step.resources.pids);
-    });
+    if !matches!(step.kind, StepKind::Build { .. }) {
+        out.map("resources", |out| {
+            out.raw("cpu", shown_cpu(step.resources.cpu_milli));
+            out.raw("memory", shown_size(step.resources.memory_bytes));
+            out.raw("work", shown_size(step.resources.work_bytes));
+            out.raw("pids", step.resources.pids);
+        });
+    }
     out.raw("timeout", shown_duration(step.timeout_ms));
     if matches!(step.kind, StepKind::Run { .. } | StepKind::Test { .. }) {
         env(out, &step.env);

@@ -133,6 +133,11 @@ fn read_step(
     let env = read_env(&mut keys, complaints);
     let resources = keys.optional("resources");
     let resources = resources.and_then(|node| read_resources(node, &mut not_yet, complaints));
+    if kinds.iter().any(|(kind, _)| kind.value == "build") {
+        // The engine's builder takes no limits for one build.
+        let what = "a build has no resources of its own yet";
+        not_yet.extend(keys.key("resources").map(|span| Spanned::new(what, span)));
+    }
     let timeout = keys.optional("timeout");
     let timeout =
         timeout.and_then(|node| duration_ms(node, "`timeout`", TIMEOUT_MS_MAX, complaints));

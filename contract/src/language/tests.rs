@@ -308,3 +308,15 @@ fn explain_says_why_each_step_runs_or_not() {
     # does not run: it needs docs, which does not run
     ");
 }
+
+#[test]
+fn what_explain_writes_checks_clean_again() {
+    let text =
+        "version: 1\non: { push: {} }\nsteps:\n  a: { build: {} }\n  b: { scan: { image: a } }\n";
+    let context = CheckContext::default();
+    let checked = check_all(".sallyport.yml", text.as_bytes(), &context);
+    let explained = explain(&checked.value.unwrap(), "refs/heads/main");
+    let again = check_all(".sallyport.yml", explained.as_bytes(), &context);
+    assert!(again.complaints.is_empty(), "{explained}");
+    assert_eq!(explained.matches("resources").count(), 1, "{explained}");
+}

@@ -47,7 +47,7 @@ pub(super) async fn end(
     let record = Record::new(kind, format!("promotion:{}", promotion.id), actor)
         .project(&promotion.project_id)
         .with("environment", promotion.environment.as_str())
-        .with("cause", cause);
+        .with_sensitive("cause", cause);
     audit::append(conn, ground.now(), &*ground.ids, record).await?;
     Ok(true)
 }

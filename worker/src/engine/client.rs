@@ -2,11 +2,13 @@
 
 use super::config::Config;
 use super::pods::{PODS_SOCKET, PodName};
-use super::state::{BUILT_REGISTRY, EngineError, OWN_LABEL, POD_PROGRAM};
+use super::state::{BUILT_REGISTRY, EngineError, INSTANCE_LABEL, OWN_LABEL, POD_PROGRAM};
 use bollard::Docker;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PruneBuildOptionsBuilder};
 use contract::digest::Digest;
+use contract::image::ImageRef;
 use futures::StreamExt as _;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,17 +22,20 @@ const ANSWER_TIMEOUT_SECS: u64 = 600;
 #[derive(Clone)]
 pub struct Engine {
     docker: Docker,
+    instance: String,
     name: String,
     pods_socket: PathBuf,
     pods_named: Arc<AtomicU64>,
     unswept: Arc<Mutex<Vec<PodName>>>,
+    /// By how many steps each is used.
+    borrowed: Arc<tokio::sync::Mutex<HashMap<ImageRef, u32>>>,
     registry_timeout: Duration,
     tasks: TaskTracker,
 }
 
 impl Engine {
-    /// Connects; `name` (the worker's) marks what is ours.
-    pub async fn connect(config: &Config, name: &str) -> Result<Self, EngineError> {
+    /// Connects; the id of the instance and the worker's name mark what is ours.
+    pub async fn connect(config: &Config, instance: &str, name: &str) -> Result<Self, EngineError> {
         let socket = config.socket.display().to_string();
         let failed = |source| EngineError::Connect {
             socket: socket.clone(),
@@ -42,10 +47,12 @@ impl Engine {
         let docker = docker.negotiate_version().await.map_err(failed)?;
         Ok(Self {
             docker,
+            instance: instance.to_owned(),
             name: name.to_owned(),
             pods_socket: config.socket.with_file_name(PODS_SOCKET),
             pods_named: Arc::default(),
             unswept: Arc::default(),
+            borrowed: Arc::default(),
             registry_timeout: Duration::from_secs(config.registry_timeout_secs),
             tasks: TaskTracker::new(),
         })
@@ -74,19 +81,33 @@ impl Engine {
         &self.pods_socket
     }
 
-    /// The local name of an image that is built here; it never leaves the engine, and the worker's name
-    /// in it says whose it is to remove.
+    pub(super) fn borrowed(&self) -> &tokio::sync::Mutex<HashMap<ImageRef, u32>> {
+        &self.borrowed
+    }
+
+    /// The local name of an image that is here for one step; it never leaves the engine, and says whose it
+    /// is to remove.
     pub fn built_name(&self, tag: &str) -> String {
         format!("{}:{tag}", self.built_repository())
     }
 
     pub(super) fn built_repository(&self) -> String {
-        format!("{BUILT_REGISTRY}/{}", self.name)
+        format!("{BUILT_REGISTRY}/{}", self.owner())
     }
 
-    /// The value of our label.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The worker among those of all instances, as a part of names: the id of an instance can be longer than
+    /// those may be.
+    pub(super) fn owner(&self) -> String {
+        let instance = Digest::of(self.instance.as_bytes()).hex();
+        format!("{}-{}", &instance[..8], self.name)
+    }
+
+    /// What is on everything that is ours.
+    pub fn labels(&self) -> HashMap<String, String> {
+        HashMap::from([
+            (INSTANCE_LABEL.to_owned(), self.instance.clone()),
+            (OWN_LABEL.to_owned(), self.name.clone()),
+        ])
     }
 
     /// Owns what reads containers' output.
@@ -176,12 +197,12 @@ impl Engine {
     }
 
     /// The label filter for what is ours.
-    pub(super) fn own(&self) -> std::collections::HashMap<String, Vec<String>> {
-        [(
-            "label".to_owned(),
-            vec![format!("{OWN_LABEL}={}", self.name)],
-        )]
-        .into()
+    pub(super) fn own(&self) -> HashMap<String, Vec<String>> {
+        let labels = self.labels();
+        let labels = labels
+            .iter()
+            .map(|(label, value)| format!("{label}={value}"));
+        HashMap::from([("label".to_owned(), labels.collect())])
     }
 }
 

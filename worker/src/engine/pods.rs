@@ -30,7 +30,7 @@ impl fmt::Display for PodName {
 impl Engine {
     /// A name that no other pod has: what an earlier process of this worker made is swept before.
     pub fn name_pod(&self) -> PodName {
-        PodName(format!("{}-{}", self.name(), self.next_pod()))
+        PodName(format!("{}-{}", self.owner(), self.next_pod()))
     }
 
     /// A cgroup with these limits; none where somebody else's engine is used, which makes none for us.
@@ -55,7 +55,9 @@ impl Engine {
 
     /// Takes away what an earlier process left.
     pub(super) async fn clear_pods(&self) -> Result<(), EngineError> {
-        self.ask_for_pod("clear\n").await.map(drop)
+        self.ask_for_pod(&format!("clear {}\n", self.owner()))
+            .await
+            .map(drop)
     }
 
     async fn ask_for_pod(&self, line: &str) -> Result<Option<String>, EngineError> {

@@ -3,13 +3,16 @@
 use contract::image::ImageRef;
 use std::io;
 
-/// On every container, volume and image that is ours.
-pub const OWN_LABEL: &str = "dev.sallyport.worker";
+/// On every container and volume that is ours: the worker's name.
+pub(super) const OWN_LABEL: &str = "dev.sallyport.worker";
+/// Beside it: the instance that the worker belongs to. Another instance may have a worker of the same name.
+pub(super) const INSTANCE_LABEL: &str = "dev.sallyport.instance";
 /// On what belongs to one pod: its name.
 pub const POD_LABEL: &str = "dev.sallyport.pod";
 /// On a container in which something of a step runs; the pod's first one runs our own program.
 pub const STEP_LABEL: &str = "dev.sallyport.step";
-/// Images that are built here have a name below it, one a worker; no registry has it.
+/// Images that are built here, or are here for single steps, have a name below it, which says whose they are;
+/// no registry has it.
 pub(super) const BUILT_REGISTRY: &str = "sallyport-built.local";
 /// The pod's program, static, compiled with the worker.
 pub const POD_PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sallyport-pod"));

@@ -16,7 +16,7 @@ impl Engine {
     pub async fn sweep(&self) -> Result<usize, EngineError> {
         let removed = self.remove(&self.own()).await?;
         self.clear_pods().await?;
-        self.remove_built().await?;
+        self.remove_named().await?;
         self.prune_builds().await;
         Ok(removed)
     }
@@ -76,12 +76,12 @@ impl Engine {
         filter
     }
 
-    /// Removes a built image with all its names; one that is gone already is no error.
-    pub async fn forget_built(&self, name: &str) -> Result<(), EngineError> {
+    /// Removes an image with all its names; one that is gone already, or is still used, is no error.
+    pub async fn forget(&self, name: &str) -> Result<(), EngineError> {
         let image = match self.docker().inspect_image(name).await {
             Ok(image) => image.id.unwrap_or_else(|| name.to_owned()),
             Err(error) if is_gone(&error) => return Ok(()),
-            Err(source) => return Err(EngineError::call("look for a built image", source)),
+            Err(source) => return Err(EngineError::call("look for an image", source)),
         };
         let options = RemoveImageOptionsBuilder::default()
             .force(true)
@@ -94,11 +94,12 @@ impl Engine {
         {
             Ok(_) => Ok(()),
             Err(error) if is_gone(&error) => Ok(()),
-            Err(source) => Err(EngineError::call("remove a built image", source)),
+            Err(source) => Err(EngineError::call("remove an image", source)),
         }
     }
 
-    async fn remove_built(&self) -> Result<(), EngineError> {
+    /// Removes what was built or borrowed for a step and is still there.
+    async fn remove_named(&self) -> Result<(), EngineError> {
         let reference = vec![self.built_repository()];
         let filters = HashMap::from([("reference".to_owned(), reference)]);
         let options = ListImagesOptionsBuilder::default()
@@ -108,11 +109,11 @@ impl Engine {
             .docker()
             .list_images(Some(options))
             .await
-            .map_err(|source| EngineError::call("list built images", source))?;
+            .map_err(|source| EngineError::call("list the images of steps", source))?;
         let prefix = format!("{}:", self.built_repository());
         let names = found.into_iter().flat_map(|image| image.repo_tags);
         for name in names.filter(|name| name.starts_with(&prefix)) {
-            self.forget_built(&name).await?;
+            self.forget(&name).await?;
         }
         Ok(())
     }
@@ -184,4 +185,38 @@ fn is_gone(error: &bollard::errors::Error) -> bool {
             ..
         }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::stand_in::StandIn;
+
+    #[tokio::test]
+    async fn a_sweep_takes_what_is_of_this_worker_of_this_instance() {
+        let (engine, stand_in) = StandIn::of("instance-1", "worker-1", |asked| match asked {
+            asked if asked.starts_with("GET /images/json") => (
+                200,
+                r#"[{"Id":"sha256:1","ParentId":"","RepoTags":["sallyport-built.local/6212a06c-worker-1:step-1","registry.example/q/web:x"],"RepoDigests":[],"Created":0,"Size":0,"SharedSize":0,"Labels":{},"Containers":0}]"#,
+            ),
+            asked if asked.starts_with("GET /images/") => (200, r#"{"Id":"sha256:1"}"#),
+            asked if asked.starts_with("GET /volumes") => (200, r#"{"Volumes":[]}"#),
+            asked if asked.starts_with("POST /build/prune") => (200, "{}"),
+            _ => (200, "[]"),
+        })
+        .await;
+        assert_eq!(engine.sweep().await.unwrap(), 0);
+        let asked = stand_in.asked();
+        for what in ["GET /containers/json?all=true", "GET /volumes?"] {
+            let asked = asked.iter().find(|asked| asked.starts_with(what)).unwrap();
+            for label in ["worker%3Dworker-1%22", "instance%3Dinstance-1%22"] {
+                assert!(asked.contains(label), "{asked}");
+            }
+        }
+        // What a killed process built or borrowed goes with all its names.
+        let removed = "DELETE /images/sha256:1?force=true&noprune=true";
+        assert!(asked.iter().any(|asked| asked == removed), "{asked:#?}");
+        let another = StandIn::of("instance-2", "worker-1", |_| (200, "[]")).await;
+        assert_ne!(another.0.name_pod(), engine.name_pod());
+        assert_ne!(another.0.built_name("1"), engine.built_name("1"));
+    }
 }

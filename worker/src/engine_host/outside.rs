@@ -139,7 +139,7 @@ fn start_inside(place: &Place) -> Result<Child, EngineHostError> {
 /// remember them.
 async fn leave_none(config: &Config) {
     let removed = async {
-        let engine = Engine::connect(&engine::Config::at(config.socket()), "engine").await?;
+        let engine = Engine::connect(&engine::Config::at(config.socket()), "", "engine").await?;
         while engine.remove_everything().await? > 0 {}
         Ok::<_, EngineError>(())
     };

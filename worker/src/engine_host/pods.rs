@@ -1,7 +1,8 @@
 //! Pods: a cgroup for each, so that the containers of one step together use no more than the step may.
 //! Only root makes cgroups and the agent is not root, so it asks here, one line for one answer:
-//! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear`. The answer is
-//! `ok <path>`, `more <what the engine has>` to who asks for more than that, or `no <why>`.
+//! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear <whose>` for all
+//! `<whose>-<number>`. The answer is `ok <path>`, `more <what the engine has>` to who asks for more than that,
+//! or `no <why>`.
 
 use super::cgroup::{self, Limits};
 use super::{Config, EngineHostError, file_error};
@@ -30,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 enum Wish {
     Make(String, Limits),
     Remove(String),
-    Clear,
+    Clear(String),
 }
 
 /// Why there is no such pod.
@@ -107,10 +108,13 @@ fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<S
             }
             Ok(String::new())
         }
-        Wish::Clear => {
-            pods.clear();
+        Wish::Clear(whose) => {
+            pods.retain(|name| !is_of(&whose, name));
             for found in cgroup::below(config) {
-                if found.starts_with(&folder("")) {
+                if found
+                    .strip_prefix(&folder(""))
+                    .is_some_and(|name| is_of(&whose, name))
+                {
                     cgroup::remove_below(config, &found);
                 }
             }
@@ -153,6 +157,15 @@ fn fits(config: &Config, limits: Limits) -> Result<(), No> {
     Ok(())
 }
 
+/// Whether a pod is this worker's: `a-1` is, also where there is a worker `a-1`, whose pods are `a-1-1` and so
+/// on.
+fn is_of(whose: &str, name: &str) -> bool {
+    let number = name
+        .strip_prefix(whose)
+        .and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 fn folder(name: &str) -> String {
     format!("pod-{name}")
 }
@@ -178,7 +191,7 @@ fn read(line: &str) -> Option<Wish> {
             Some(Wish::Make(name(text)?, limits))
         }
         ["remove", text] => Some(Wish::Remove(name(text)?)),
-        ["clear"] => Some(Wish::Clear),
+        ["clear", text] => Some(Wish::Clear(name(text)?)),
         _ => None,
     }
 }
@@ -221,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn who_clears_clears_what_is_its_own() {
+        for own in ["a-0", "a-17"] {
+            assert!(is_of("a", own), "{own}");
+        }
+        for another in ["b-0", "ab-0", "a-1-0", "a-", "a"] {
+            assert!(!is_of("a", another), "{another}");
+        }
+    }
+
+    #[test]
     fn a_request_names_no_path_and_nothing_is_guessed() {
         let limits = Limits {
             memory_bytes: 1,
@@ -232,6 +255,7 @@ mod tests {
             Some(Wish::Make("0190-ab-1".to_owned(), limits))
         );
         assert_eq!(read("remove a-1\n"), Some(Wish::Remove("a-1".to_owned())));
+        assert_eq!(read("clear a\n"), Some(Wish::Clear("a".to_owned())));
         for bad in [
             "make ../x 1 2 3\n",
             "make a/b 1 2 3\n",
@@ -239,7 +263,8 @@ mod tests {
             "make a 1 2\n",
             "make a 1 2 3",
             "remove \n",
-            "clear all\n",
+            "clear\n",
+            "clear a *\n",
             "",
         ] {
             assert_eq!(read(bad), None, "{bad:?}");

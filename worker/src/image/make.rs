@@ -3,7 +3,7 @@
 //! RUN has no network and no cache: two builds cannot influence each other. What the engine itself
 //! could reach is its network namespace's business (`engine`).
 
-use crate::engine::{Engine, EngineError, OWN_LABEL};
+use crate::engine::{Engine, EngineError};
 use crate::spool::Log;
 use bollard::auth::DockerCredentials;
 use bollard::moby::buildkit::v1::StatusResponse;
@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 use contract::digest::Digest;
 use contract::image::Repository;
 use futures::StreamExt as _;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// One build.
@@ -46,21 +46,9 @@ pub async fn build(engine: &Engine, build: &Build<'_>, log: &Log) -> Result<(), 
         .await
         .map_err(|source| EngineError::file("build", source))?;
     let context = tokio_util::io::ReaderStream::with_capacity(file, 128 * 1024);
-    let options = BuildImageOptions {
-        dockerfile: build.dockerfile.to_owned(),
-        t: Some(build.name.to_owned()),
-        nocache: true,
-        rm: true,
-        forcerm: true,
-        networkmode: Some("none".to_owned()),
-        labels: Some(HashMap::from([(OWN_LABEL.to_owned(), "build".to_owned())])),
-        version: BuilderVersion::BuilderBuildKit,
-        session: Some(build.session.clone()),
-        ..BuildImageOptions::default()
-    };
     let mut words = Words::new(log);
     let mut said = std::pin::pin!(engine.docker().build_image(
-        options,
+        options(build),
         None,
         Some(bollard::body_try_stream(context)),
     ));
@@ -74,6 +62,21 @@ pub async fn build(engine: &Engine, build: &Build<'_>, log: &Log) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Nothing of ours goes into the image, which others will have: that it is ours its local name says.
+fn options(build: &Build<'_>) -> BuildImageOptions {
+    BuildImageOptions {
+        dockerfile: build.dockerfile.to_owned(),
+        t: Some(build.name.to_owned()),
+        nocache: true,
+        rm: true,
+        forcerm: true,
+        networkmode: Some("none".to_owned()),
+        version: BuilderVersion::BuilderBuildKit,
+        session: Some(build.session.clone()),
+        ..BuildImageOptions::default()
+    }
 }
 
 /// Gives a built image the name under which it is pushed.
@@ -127,7 +130,7 @@ pub async fn push(
 
 /// Removes what was built, and what building left behind.
 pub async fn forget(engine: &Engine, built: &str) {
-    if let Err(error) = engine.forget_built(built).await {
+    if let Err(error) = engine.forget(built).await {
         tracing::warn!(%error, built, "the built image was not removed");
     }
     engine.prune_builds().await;
@@ -183,6 +186,20 @@ mod tests {
     use crate::redact::Secrets;
     use std::sync::Arc;
 
+    #[test]
+    fn a_build_has_no_network_and_leaves_no_mark_in_the_image() {
+        let options = options(&Build {
+            context: Path::new("context.tar"),
+            dockerfile: "Dockerfile",
+            name: "sallyport-built.local/w:1",
+            session: "1".to_owned(),
+        });
+        assert_eq!(options.networkmode.as_deref(), Some("none"));
+        assert!(options.labels.is_none() && options.buildargs.is_none());
+        assert!(options.nocache, "no build sees what another left");
+        assert!(options.version == BuilderVersion::BuilderBuildKit);
+    }
+
     /// Needs the worker's own engine: `SALLYPORT_TEST_ENGINE=<socket>`.
     #[tokio::test]
     #[ignore = "needs the worker's own container engine, named by SALLYPORT_TEST_ENGINE"]
@@ -202,7 +219,9 @@ mod tests {
         tar.into_inner().unwrap();
         let socket = std::env::var("SALLYPORT_TEST_ENGINE").unwrap();
         let config = crate::engine::Config::at(socket);
-        let engine = Engine::connect(&config, "canary-test").await.unwrap();
+        let engine = Engine::connect(&config, "test", "canary-test")
+            .await
+            .unwrap();
         let path = folder.path().join("log");
         let log = Log::create(path, Secrets::default(), Arc::new(SystemClock)).unwrap();
         let wish = Build {

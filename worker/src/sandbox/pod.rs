@@ -4,7 +4,7 @@ use super::container::{Running, not_started};
 use super::owned::give_to_step;
 use super::policy::{self, Place};
 use super::state::{Container, STEP_USER, SandboxError, Sink};
-use crate::engine::{Engine, EngineError, OWN_LABEL, POD_LABEL, PodName};
+use crate::engine::{Engine, EngineError, POD_LABEL, PodName};
 use bollard::exec::StartExecOptions;
 use bollard::models::{ExecConfig, ExecInspectResponse};
 use bollard::query_parameters::{
@@ -52,10 +52,8 @@ impl Pod {
         spec: &PodSpec,
     ) -> Result<Self, SandboxError> {
         let docker = engine.docker();
-        let labels = HashMap::from([
-            (OWN_LABEL.to_owned(), engine.name().to_owned()),
-            (POD_LABEL.to_owned(), name.to_string()),
-        ]);
+        let mut labels = engine.labels();
+        labels.insert(POD_LABEL.to_owned(), name.to_string());
         let image = engine.pod_image().await?;
         let cgroup = engine
             .make_pod(&name, &policy::together(&spec.resources))

@@ -119,7 +119,9 @@ mod tests {
     #[ignore = "needs a container engine, named by SALLYPORT_TEST_ENGINE"]
     async fn a_pod_that_was_made_ahead_is_given_once_and_for_nothing_else() {
         let config = crate::engine::Config::at(std::env::var("SALLYPORT_TEST_ENGINE").unwrap());
-        let engine = Engine::connect(&config, "spares-test").await.unwrap();
+        let engine = Engine::connect(&config, "test", "spares-test")
+            .await
+            .unwrap();
         let tasks = TaskTracker::new();
         tasks.close();
         let spares = Spares::new(&engine, 1, &tasks);

@@ -41,6 +41,8 @@ pub struct Bench<'a> {
     pub spares: &'a Spares,
     /// The pods that this lease was given, to be removed with it.
     pub pods: Mutex<Vec<PodName>>,
+    /// Images that are here for this lease, to be given back when nothing of it is left.
+    pub borrowed: Vec<ImageRef>,
     /// A folder of this lease alone, removed afterwards.
     pub folder: PathBuf,
     /// The time, for claims.
@@ -62,6 +64,15 @@ pub struct Claims {
     pub complaints: Vec<String>,
     /// When the step's first container started.
     pub started_at: Option<i64>,
+}
+
+/// What is removed after a step.
+#[derive(Debug)]
+pub struct Left {
+    /// Its pods.
+    pub pods: Vec<PodName>,
+    /// The images that it borrowed.
+    pub images: Vec<ImageRef>,
 }
 
 /// Why a step's work does not go on.
@@ -135,9 +146,24 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 impl Bench<'_> {
     /// What is left of it: for the report, and to be removed.
-    pub fn cleared(self) -> (Claims, Vec<PodName>) {
+    pub fn cleared(self) -> (Claims, Left) {
         let pods = self.pods.into_inner();
-        (self.claims, pods.unwrap_or_else(PoisonError::into_inner))
+        let left = Left {
+            pods: pods.unwrap_or_else(PoisonError::into_inner),
+            images: self.borrowed,
+        };
+        (self.claims, left)
+    }
+
+    /// A name that no other lease has.
+    pub fn tag(&self) -> String {
+        format!("{}-{}", self.job.step_id, self.job.fence)
+    }
+
+    /// Says that this image is pulled for this lease only.
+    pub async fn borrow(&mut self, image: &ImageRef) {
+        self.engine.borrow(image).await;
+        self.borrowed.push(image.clone());
     }
 
     /// Fetches the source archive, its digest checked.
@@ -175,6 +201,14 @@ impl Bench<'_> {
 
     /// Brings an image into the engine, by its digest.
     pub async fn pull(&self, image: &ImageRef) -> Result<(), Stop> {
+        self.bring(image).await?;
+        if self.borrowed.contains(image) {
+            self.engine.mark(image, &self.tag()).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring(&self, image: &ImageRef) -> Result<(), Stop> {
         self.lease.phase("fetching image");
         for left in (0..REGISTRY_TRIES).rev() {
             // The right is asked for even when the image is there: the engine's store is no boundary.

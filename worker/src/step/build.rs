@@ -60,7 +60,7 @@ pub(super) async fn build(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome,
             return Ok(refuse(bench, complaints));
         }
     }
-    let tag = format!("{}-{}", bench.job.step_id, bench.job.fence);
+    let tag = bench.tag();
     let ended = made(bench, wish, &prepared, &context, &tag).await;
     image::forget(bench.engine, &bench.engine.built_name(&tag)).await;
     ended

@@ -19,5 +19,5 @@ mod tool;
 mod work;
 
 pub use archive::ArchiveError;
-pub use bench::{Bench, Claims, Stop, chain};
+pub use bench::{Bench, Claims, Left, Stop, chain};
 pub use work::work;

@@ -48,6 +48,7 @@ pub(super) async fn test(bench: &mut Bench<'_>, wish: &Wish) -> Result<Outcome, 
     images.extend(wish.services.iter().map(|service| &service.image));
     let mut hosts = vec![wish.name.clone()];
     hosts.extend(wish.services.iter().map(|service| service.name.clone()));
+    bench.borrow(&wish.image).await;
     let pod = bench.pod_with_source(&hosts, &images).await?;
     let mut beside = Vec::new();
     let ended = probe(bench, &pod, wish, &mut beside).await;

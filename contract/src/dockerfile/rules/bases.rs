@@ -8,18 +8,29 @@ use crate::dockerfile::words::Flag;
 use crate::image::{ImageRef, Repository, without_tag};
 use crate::language::registry_matches;
 
-/// What a name stands for; `indexed` where a stage's number may stand too.
+/// Where a name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dockerfile) enum Place {
+    /// `FROM`: `scratch` is nothing.
+    From,
+    /// `COPY --from`: a stage may be named by its number.
+    Copy,
+    /// `RUN --mount=from`: to the builder a number is an image here.
+    Mount,
+}
+
+/// What a name stands for.
 pub(in crate::dockerfile) fn resolve(
     reader: &mut Reader<'_>,
     name: &Spanned<String>,
-    indexed: bool,
+    place: Place,
     complaints: &mut Complaints<'_>,
 ) -> Base {
     let text = name.value.as_str();
-    if let Some(at) = stage(reader, text, indexed) {
+    if let Some(at) = stage(reader, text, place) {
         return Base::Stage(at);
     }
-    if text == "scratch" && !indexed {
+    if text == "scratch" && place == Place::From {
         return Base::Scratch;
     }
     match outside(reader, name, complaints) {
@@ -35,14 +46,16 @@ pub(in crate::dockerfile) fn resolve(
 
 /// The position of an earlier stage. A stage does not see itself: while it is read it is not in the
 /// list for FROM, and it is the last one for COPY and RUN.
-fn stage(reader: &Reader<'_>, text: &str, indexed: bool) -> Option<usize> {
-    let earlier = reader.stages.len() - usize::from(indexed && !reader.stages.is_empty());
+fn stage(reader: &Reader<'_>, text: &str, place: Place) -> Option<usize> {
+    let itself = usize::from(place != Place::From);
+    let earlier = reader.stages.len().saturating_sub(itself);
     let stages = &reader.stages[..earlier];
     let lower = text.to_ascii_lowercase();
     let named = stages
         .iter()
         .position(|stage| stage.name.as_deref() == Some(&lower));
-    let digits = indexed && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        place == Place::Copy && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
     let numbered = || {
         text.parse()
             .ok()
@@ -141,7 +154,7 @@ pub(in crate::dockerfile) fn mount(
             }
             ("from", from) => {
                 let from = Spanned::new(from.to_owned(), flag.span);
-                resolve(reader, &from, true, complaints);
+                resolve(reader, &from, Place::Mount, complaints);
             }
             (_, value) if value.contains('$') => {
                 let message = "variables in a mount are not filled in by every builder";
@@ -217,6 +230,16 @@ mod tests {
            = help: this project allows registry.example/base/*; ask for an entry in its settings, or use registry.example/base/7@sha256:…
            = more: docs/language.md#unknown-base-registry
         ");
+    }
+
+    #[test]
+    fn a_stage_has_a_number_for_copy_only() {
+        let text = "FROM scratch\nFROM scratch\nCOPY --from=0 /a /a\n";
+        assert_eq!(complaints_about(text), "");
+        let text = "FROM scratch\nFROM scratch\nRUN --mount=from=0,target=/a true\n";
+        assert!(complaints_about(text).contains("unknown-base-registry"));
+        let text = "FROM scratch AS a\nFROM a\nRUN --mount=from=a,target=/a true\n";
+        assert_eq!(complaints_about(text), "");
     }
 
     #[test]

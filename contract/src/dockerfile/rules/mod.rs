@@ -12,7 +12,7 @@ mod onbuild;
 mod run_rights;
 
 pub(super) use add_is_local::add_is_local;
-pub(super) use bases::{mount, resolve};
+pub(super) use bases::{Place, mount, resolve};
 pub(super) use flags::{INSTRUCTIONS, flag_is_known};
 pub(super) use frontend::frontend_is_ours;
 pub(super) use heredoc::heredoc;

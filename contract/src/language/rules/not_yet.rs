@@ -107,4 +107,17 @@ mod tests {
            = more: docs/language.md#not-yet
         ");
     }
+
+    #[test]
+    fn a_build_has_no_resources_of_its_own() {
+        insta::assert_snapshot!(complaints_about("  a: { build: {}, resources: { cpu: 2 } }\n"), @r"
+        error[not-yet]: a build has no resources of its own yet
+          --> .sallyport.yml:4:19
+           |
+         4 |   a: { build: {}, resources: { cpu: 2 } }
+           |                   ^^^^^^^^^ without effect in this version
+           = help: take it out; a later version will accept it
+           = more: docs/language.md#not-yet
+        ");
+    }
 }

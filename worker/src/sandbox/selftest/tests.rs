@@ -118,7 +118,9 @@ const TAKEN_AWAY: [(&str, Change); 18] = [
 async fn each_rule_holds_and_its_try_succeeds_when_it_is_taken_away() {
     let socket = std::env::var("SALLYPORT_TEST_ENGINE").unwrap();
     let config = crate::engine::Config::at(socket);
-    let engine = Engine::connect(&config, "rules-test").await.unwrap();
+    let engine = Engine::connect(&config, "test", "rules-test")
+        .await
+        .unwrap();
     let whole = selftest(&engine).await.unwrap();
     assert!(broken(&whole).is_none(), "{whole:?}");
     make_bridge(&engine).await;
@@ -170,7 +172,9 @@ async fn starts(
 #[ignore = "needs the worker's own container engine, named by SALLYPORT_TEST_ENGINE"]
 async fn containers_of_one_pod_share_the_memory_that_the_step_may_use() {
     let config = crate::engine::Config::at(std::env::var("SALLYPORT_TEST_ENGINE").unwrap());
-    let engine = Engine::connect(&config, "share-test").await.unwrap();
+    let engine = Engine::connect(&config, "test", "share-test")
+        .await
+        .unwrap();
     let spec = PodSpec {
         folder: "/work/src",
         hosts: Vec::new(),
