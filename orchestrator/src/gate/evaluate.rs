@@ -228,7 +228,7 @@ fn matched(rule: &FindingsRule, evidence: &Evidence) -> Condition {
             .map(|package| format!("{} {}: {}", package.name, package.version, package.why))
             .collect();
         let detail = format!(
-            "{}. Met when they can be judged (`sallyport advisories import`), or when the settings accept {} in `accept-unmatched`.",
+            "{}. Met when they can be judged (sallyport advisories import), or when the settings accept {} in accept-unmatched.",
             named.join("; "),
             kinds.join(", ")
         );
@@ -258,7 +258,12 @@ fn advisories(rule: &FindingsRule, evidence: &Evidence, now: At) -> Option<Condi
         }
         None => (ConditionState::Unmet, "never".to_owned()),
     };
-    let detail = "An import confirms them, also an unchanged one (`sallyport advisories import`).";
+    let detail = match state {
+        ConditionState::Met => "An import confirms them, also an unchanged one.",
+        ConditionState::Unmet | ConditionState::Waiting | ConditionState::Failed => {
+            "Met by an import, also an unchanged one (sallyport advisories import)."
+        }
+    };
     let mut condition = condition(
         ConditionKind::Advisories,
         state,

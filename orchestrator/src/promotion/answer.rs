@@ -9,13 +9,16 @@ use super::subject::subject;
 use crate::approval::{self, Answered, GiveOutcome};
 use crate::clock::At;
 use crate::db::Conn;
-use crate::gate;
-use crate::gate::Subject;
+
+use crate::gate::{self, Subject};
 use crate::ground::Ground;
 use crate::id::random_hex;
 use crate::identity::{Actor, PersonId, Role, Session};
 use contract::digest::Digest;
+use contract::name::Name;
 use evidence::approval::{Answer, Approval as Statement, VERSION};
+use evidence::decision::Target;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a person says, to what.
@@ -132,8 +135,10 @@ async fn answer_in(
         return Ok(AnswerOutcome::Changed);
     }
     let at = ground.now();
+    let images = gate::targets(&subject)?;
     let expires_at = at.plus(Duration::from_millis(judgement.seats.expires_ms));
-    let statement = statement(ground, who, promotion, &subject, &asked, at, expires_at)?;
+    let times = (at, expires_at);
+    let statement = statement(ground, who, promotion, &subject, &asked, images, times);
     let rejected = asked.answer == Answer::Reject;
     let cause = format!("rejected by {}: {}", who.name, asked.reason);
     let answered = Answered {
@@ -163,10 +168,10 @@ fn statement(
     promotion: &Promotion,
     subject: &Subject,
     asked: &Asked,
-    given_at: At,
-    expires_at: At,
-) -> Result<Statement, PromotionError> {
-    Ok(Statement {
+    images: BTreeMap<Name, Target>,
+    (given_at, expires_at): (At, At),
+) -> Statement {
+    Statement {
         version: VERSION,
         instance: who.instance.clone(),
         project: subject.settings.project.to_string(),
@@ -174,7 +179,7 @@ fn statement(
         environment: promotion.environment.to_string(),
         release: promotion.release_id.to_string(),
         release_digest: subject.release.digest,
-        images: gate::targets(subject)?,
+        images,
         evidence: asked.evidence,
         settings_version: subject.settings_version,
         answer: asked.answer,
@@ -184,5 +189,5 @@ fn statement(
         nonce: random_hex(&*ground.ids, 16),
         given_at: given_at.0,
         expires_at: expires_at.0,
-    })
+    }
 }

@@ -182,13 +182,7 @@ async fn shown(
     let before = brought::before(&mut conn, promotion.id.as_str()).await;
     let before = before.map_err(PageError::log)?;
     let commits = commits(&mut conn, &promotion, &run, before.as_ref(), now).await?;
-    let difference = match &before {
-        Some(held) if held.release_id != release.id.as_str() => {
-            let held = release_of(&mut conn, &held.release_id).await?;
-            Some(difference(&mut conn, &held, &release).await?)
-        }
-        Some(_) | None => None,
-    };
+    let difference = changes(&mut conn, before.as_ref(), &release).await?;
     let images = image::images_of_run(&mut conn, &release.run_id)
         .await
         .map_err(PageError::log)?;
@@ -241,6 +235,21 @@ async fn shown(
         promotion,
         rejected,
     })
+}
+
+/// What the release changes of what was there before; none when that was nothing, or this very release.
+async fn changes(
+    conn: &mut Conn,
+    before: Option<&brought::Before>,
+    release: &Release,
+) -> Result<Option<Difference>, PageError> {
+    match before {
+        Some(held) if held.release_id != release.id.as_str() => {
+            let held = release_of(conn, &held.release_id).await?;
+            Ok(Some(difference(conn, &held, release).await?))
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 async fn release_of(conn: &mut Conn, id: &str) -> Result<Release, PageError> {
