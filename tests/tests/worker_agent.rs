@@ -2,7 +2,11 @@
 //! no container engine.
 
 use contract::name::Name;
-use contract::protocol::{Enrol, Hello, Isolation, Job, LogEnd, Outcome, Report, Times};
+use contract::protocol::{
+    Enrol, Hello, Isolation, JOB_PAYLOAD_TYPE, Job, LogEnd, Outcome, Report, Times,
+};
+use evidence::dsse;
+use p256::ecdsa::SigningKey;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::orchestrator::Orchestrator;
@@ -78,6 +82,15 @@ impl Holder {
         );
         let keys = Keys::of(&identity, name).unwrap();
         let job = keys.open(&envelope).unwrap();
+        // The same job, signed by somebody else.
+        let payload = serde_json::to_vec(&job).unwrap();
+        let foreign = SigningKey::from_slice(&[9; 32]).unwrap();
+        let foreign = dsse::sign(JOB_PAYLOAD_TYPE, &payload, &foreign).unwrap();
+        let foreign = keys.open(&serde_json::to_vec(&foreign).unwrap());
+        assert!(
+            matches!(foreign, Err(AgentError::NotSigned(_))),
+            "{foreign:?}"
+        );
         Self {
             plane,
             keys,

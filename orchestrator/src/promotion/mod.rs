@@ -6,7 +6,7 @@
 //! *Owns*: `promotion`, `environment_release`; `signature` rows for an environment's reference.
 //! *Never*: a copy without a [`GatePassed`](crate::gate::GatePassed) written in the same transaction
 //! as its intent; a tag before everything else was read back and its gate was asked again.
-//! *Before / After*: `gate` / `notice`.
+//! *Before / After*: `gate` / nothing.
 
 mod advance;
 mod answer;

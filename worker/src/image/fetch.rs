@@ -199,6 +199,16 @@ impl Layout {
         self.folder.join("blobs/sha256").join(digest.hex())
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_layers(folder: PathBuf, layers: Vec<Layer>) -> Self {
+        Self {
+            folder,
+            blobs: layers.len(),
+            layers,
+            bytes: 0,
+        }
+    }
+
     /// Writes the whole layout into a tar.
     pub fn pack(&self, into: &Path) -> Result<(), FetchError> {
         let write = || -> io::Result<()> {

@@ -14,13 +14,16 @@ use std::path::Path;
 
 /// Dockerfiles of one commit that are looked at; more would not fit into one command.
 const DOCKERFILES_MAX: usize = 500;
-/// Files by which a commit could tell an analyser to look away.
+/// Files at the top of a source by which a commit could tell an analyser to look away; further down no
+/// analyser reads them.
 const OWN_SETTINGS: [&str; 4] = [
     ".gitleaks.toml",
     ".gitleaksignore",
     ".hadolint.yaml",
     ".hadolint.yml",
 ];
+/// Where they are put instead: looked at as any file, read as settings by nobody.
+const SETTINGS_FOLDER: &str = ".settings-of-analysers";
 /// What an analyser that had nothing to look at would say.
 const NOTHING_SARIF: &str = r#"{"version":"2.1.0","$schema":"https://json.schemastore.org/sarif-2.1.0.json","runs":[{"tool":{"driver":{"name":"NAME"}},"results":[]}]}"#;
 
@@ -141,26 +144,22 @@ pub(super) fn scratch() -> BTreeMap<String, String> {
         .into()
 }
 
-/// Writes the source without the analysers' own settings, and lists its Dockerfiles.
+/// Writes the source with the analysers' own settings where no analyser reads them, and lists its Dockerfiles.
 fn prepare(archive: &Path, without: &Path) -> Result<Vec<String>, Stop> {
     let file = std::fs::File::create(without).map_err(ArchiveError::Read)?;
     let mut out = tar::Builder::new(std::io::BufWriter::new(file));
     let mut dockerfiles = Vec::new();
     archive::each_file_of::<Stop>(archive, u64::MAX, |entry| {
         let name = entry.path.rsplit('/').next().unwrap_or_default();
-        if OWN_SETTINGS.contains(&name) {
-            return Ok(());
-        }
         if is_dockerfile(name) {
             dockerfiles.push(entry.path.clone());
         }
-        archive::append(
-            &mut out,
-            &entry.path,
-            entry.mode,
-            entry.bytes,
-            entry.content,
-        )?;
+        let path = if OWN_SETTINGS.contains(&entry.path.as_str()) {
+            format!("{SETTINGS_FOLDER}/{name}")
+        } else {
+            entry.path.clone()
+        };
+        archive::append(&mut out, &path, entry.mode, entry.bytes, entry.content)?;
         Ok(())
     })?;
     out.into_inner()
@@ -195,6 +194,33 @@ mod tests {
         for no in ["Dockerfile.dockerignore", "dockerfiles.md", "x"] {
             assert!(!is_dockerfile(no), "{no}");
         }
+    }
+
+    /// A key in such a file is a key.
+    #[test]
+    fn what_could_tell_an_analyser_to_look_away_is_looked_at_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a.tar"), folder.path().join("b.tar"));
+        let mut tar = tar::Builder::new(std::fs::File::create(&from).unwrap());
+        for path in [".gitleaksignore", "docs/.gitleaksignore", "api/Dockerfile"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(3);
+            header.set_mode(0o600);
+            tar.append_data(&mut header, path, &b"key"[..]).unwrap();
+        }
+        tar.into_inner().unwrap();
+        assert_eq!(prepare(&from, &to).unwrap(), ["api/Dockerfile"]);
+        let mut archive = tar::Archive::new(std::fs::File::open(&to).unwrap());
+        let paths = archive.entries().unwrap();
+        let paths = paths.map(|entry| entry.unwrap().path().unwrap().display().to_string());
+        assert_eq!(
+            paths.collect::<Vec<_>>(),
+            [
+                ".settings-of-analysers/.gitleaksignore",
+                "docs/.gitleaksignore",
+                "api/Dockerfile"
+            ]
+        );
     }
 
     #[test]
