@@ -27,6 +27,9 @@ pub(crate) const EXCLUDED: &[&str] = &[
     "/usr/lib/*/perl/*/CORE/*",
 ];
 
+/// Where the first tree lies until it is handed out, in a folder that no tree holds.
+const KEPT: &str = "/var/cache/apt/kept.tar";
+
 /// The file trees of both images, from one run: the second starts where the first ended.
 pub(crate) struct Trees {
     pub(crate) runtime: Tree,
@@ -37,14 +40,15 @@ pub(crate) struct Trees {
 pub(crate) fn make(scratch: &Path) -> Result<Trees> {
     let runtime = scratch.join("runtime.tar");
     let development = scratch.join("development.tar");
-    // The first hook keeps the tree as it is before pip and pytest come in.
+    // The first hooks keep the tree as it is before pip and pytest come in. What a hook runs has the numbers of
+    // the new root, which may not write into a plain user's folder: mmdebstrap itself hands the file out.
     let keep = format!(
         "tar --directory \"$1\" --one-file-system --exclude=./dev --exclude=./proc --exclude=./sys \
-         --exclude=./var/cache/apt --exclude=./var/lib/apt -cf '{}' .",
-        runtime.display()
+         --exclude=./var/cache/apt --exclude=./var/lib/apt -cf \"$1{KEPT}\" ."
     );
+    let hand_out = format!("download {KEPT} '{}'", runtime.display());
     let more = format!(
-        "APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get --yes -oDPkg::Chroot-Directory=\"$1\" install {}",
+        "rm \"$1{KEPT}\" && APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get --yes -oDPkg::Chroot-Directory=\"$1\" install {}",
         DEVELOPMENT.join(" ")
     );
     program::quiet(
@@ -62,6 +66,7 @@ pub(crate) fn make(scratch: &Path) -> Result<Trees> {
             )
             .arg(format!("--include={}", RUNTIME.join(",")))
             .arg(format!("--customize-hook={keep}"))
+            .arg(format!("--customize-hook={hand_out}"))
             .arg(format!("--customize-hook={more}"))
             .arg("bookworm")
             .arg(&development)
