@@ -1,11 +1,13 @@
 //! `cargo demo --clean`: takes away what killed demos left, by their ledgers.
 
+use super::elevate;
 use super::ledger::{Entry, Ledger, Process};
 use crate::images::scratch_prefix;
 use crate::program::{self, MARK};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -51,9 +53,31 @@ pub(crate) fn sweep(entry: &Entry) -> Result<()> {
         program::quiet(Command::new("ip").args(["link", "delete", &entry.bridge]))?;
     }
     for folder in folders.iter().filter(|folder| folder.exists()) {
-        std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+        remove(folder)?;
     }
     Ok(())
+}
+
+/// What the engine left in a plain user's folder belongs to root and to the engine's own numbers.
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !program::is_root() => {
+            program::quiet(
+                elevate::sudo()
+                    .args([
+                        "--",
+                        "rm",
+                        "--recursive",
+                        "--force",
+                        "--one-file-system",
+                        "--",
+                    ])
+                    .arg(folder),
+            )
+            .map(drop)
+        }
+        removed => removed.with_context(|| format!("remove {}", folder.display())),
+    }
 }
 
 /// Root file systems that the demo had begun, in the kept folder.

@@ -1,4 +1,5 @@
-//! What needs root when another user starts the demo: the engine's process, and nothing else.
+//! What needs root when another user starts the demo: the engine's process and taking away what it left, and
+//! nothing else.
 
 use super::program::command;
 use super::start::Demo;
@@ -25,10 +26,7 @@ pub(crate) fn ensure() -> Result<()> {
     if program::find("sudo").is_none() {
         return Err(Missing::run("su --command 'cargo demo'").into());
     }
-    let mut ask = Command::new("sudo");
-    if !std::io::stdin().is_terminal() {
-        ask.arg("--non-interactive");
-    }
+    let mut ask = sudo();
     println!("The worker's engine makes namespaces, so its process runs as root: asking sudo.");
     let agreed = ask.arg("--validate").status().context("start sudo")?;
     if !agreed.success() {
@@ -41,6 +39,15 @@ pub(crate) fn ensure() -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// sudo, which asks nothing where nobody could answer.
+pub(super) fn sudo() -> Command {
+    let mut command = Command::new("sudo");
+    if !std::io::stdin().is_terminal() {
+        command.arg("--non-interactive");
+    }
+    command
 }
 
 /// Without numbers of its own a plain user cannot make the base images' file systems.
