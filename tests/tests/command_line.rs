@@ -86,3 +86,35 @@ async fn a_developer_runs_again_and_takes_a_request_back() -> anyhow::Result<()>
     house.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_for_another_registry_are_refused_when_they_are_applied() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let ada = Browser::of(&house, "ada", &[(Role::Admin, None)]).await?;
+    let ground = &house.app().ground;
+    let made = identity::make_token(ground, &Actor::System, &ada.person, "laptop").await?;
+    let folder = tempfile::tempdir()?;
+    let (token, settings) = (folder.path().join("token"), folder.path().join("shop.yml"));
+    std::fs::write(&token, made.secret.as_bytes())?;
+    let own = "version: 1\nproject: bakery\nsource: { git: /srv/bakery.git }\nquarantine: registry.example/q\n";
+    let apply = ["project", "apply", settings.to_str().unwrap()];
+
+    std::fs::write(
+        &settings,
+        own.replace("registry.example", "elsewhere.example"),
+    )?;
+    let (said, code) = says(&house.url(), &token, &apply).await;
+    assert_eq!(code, 1, "{said}");
+    let wanted =
+        "quarantine is in `elsewhere.example`; this server's registry is `registry.example`";
+    assert!(said.contains(wanted), "{said}");
+
+    std::fs::write(&settings, own)?;
+    let (said, code) = says(&house.url(), &token, &apply).await;
+    assert_eq!(
+        (said.trim_end(), code),
+        ("applied: bakery settings version 1", 0)
+    );
+    house.stop().await;
+    Ok(())
+}

@@ -96,6 +96,8 @@ codes! {
     InvalidSecret = "invalid-secret" UNPROCESSABLE_ENTITY,
     /// The settings document is of another project than the address.
     WrongProject = "wrong-project" CONFLICT,
+    /// The settings name another registry than this server's.
+    AnotherRegistry = "another-registry" UNPROCESSABLE_ENTITY,
     /// The settings were made from a version that no longer holds.
     SettingsConflict = "settings-conflict" CONFLICT,
     /// The run has ended already.

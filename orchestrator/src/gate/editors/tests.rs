@@ -155,7 +155,7 @@ crate::store_tests! {
         office.edits(&ada, "version", "version").await;
         for (part, into) in [
             ("dev: { repository: r.example/dev/shop", "dev: { repository: r.example/dev2/shop"),
-            ("r.example/base/*", "r.example/base/*, evil.example/*"),
+            ("r.example/base/*", "r.example/base/*, r.example/evil/*"),
             ("/srv/shop.git", "/srv/other.git"),
             ("quarantine/shop", "quarantine/shop2"),
             ("source:", "pipeline: other.yml\nsource:"),

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use contract::complaint::Complaint;
+use contract::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -38,14 +39,8 @@ pub async fn apply(
 ) -> Result<Json<Applied>, Problem> {
     caller.must_everywhere(Permission::Administer)?;
     let document = body.to_vec();
-    if let Ok(settings) = contract::settings::check("settings", &document)
-        && settings.project.as_str() != name
-    {
-        let detail = format!(
-            "the document is of project `{}`, not of `{name}`",
-            settings.project
-        );
-        return Err(Problem::new(Code::WrongProject, detail));
+    if let Ok(settings) = contract::settings::check("settings", &document) {
+        fits(&settings, &name, app.issuer.service())?;
     }
     let outcome = project::apply(&app.ground, &caller.0.actor, from, document).await;
     match outcome.map_err(|error| Problem::internal(&error))? {
@@ -71,6 +66,25 @@ pub async fn apply(
         }
         ApplyOutcome::Complaints(complaints) => Err(complain(&complaints)),
     }
+}
+
+/// Whether the document is of this project, and names the registry that this server gives rights in.
+fn fits(settings: &Settings, name: &str, registry: &str) -> Result<(), Problem> {
+    let Settings {
+        project,
+        quarantine,
+        ..
+    } = settings;
+    if project.as_str() != name {
+        let detail = format!("the document is of project `{project}`, not of `{name}`");
+        return Err(Problem::new(Code::WrongProject, detail));
+    }
+    if quarantine.registry() != registry {
+        let named = quarantine.registry();
+        let detail = format!("quarantine is in `{named}`; this server's registry is `{registry}`");
+        return Err(Problem::new(Code::AnotherRegistry, detail));
+    }
+    Ok(())
 }
 
 /// A document with complaints, rendered for people too.
