@@ -18,7 +18,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// How often a worker asks for an extension.
 pub(super) const HEARTBEAT_MS: u64 = 10_000;
 /// The worker counts its own deadline and reports it; only one that does not is cut off.
-const DEADLINE_GRACE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE_GRACE: Duration = Duration::from_secs(30);
 /// Claims look again at least this often: a pause before a retry ends without a bell, and another
 /// orchestrator's bell is not heard here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

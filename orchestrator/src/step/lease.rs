@@ -35,7 +35,8 @@ pub async fn heartbeat(ground: &Ground, key: &LeaseKey, phase: &str) -> Result<B
         .db
         .write_guarded("step.heartbeat", move |conn| {
             Box::pin(async move {
-                let Some(cancel) = store::extend(conn, &key, ends_at, &phase).await? else {
+                let extended = store::extend(conn, &key, ends_at, &phase).await?;
+                let Some((ends_at, cancel)) = extended else {
                     return Ok(Beat::Lost);
                 };
                 fleet::seen(conn, &key.worker, now).await?;

@@ -7,6 +7,7 @@ use super::store;
 use crate::clock::At;
 use crate::db::Conn;
 use crate::ground::Ground;
+use crate::registry::TOKEN_LIFETIME;
 use crate::run::PlannedWork;
 use contract::image::Repository;
 use contract::protocol::{RegistryTokenRequest, Work};
@@ -29,7 +30,9 @@ pub enum Right {
     LeaseLost,
 }
 
-/// Decides about a worker's wish.
+/// Decides about a worker's wish. A lease lives as long as the right that it gives: a layer that takes
+/// minutes to go over the wire is not refused half way, and no token outlives its lease. The price is
+/// that a machine that vanishes meanwhile is missed that much later.
 pub async fn right(
     ground: &Ground,
     hands: &Hands,
@@ -40,22 +43,29 @@ pub async fn right(
     let Some(step) = store::held(&mut conn, key).await? else {
         return Ok(Right::LeaseLost);
     };
-    let super::StepState::Leased(lease) = &step.state else {
-        return Ok(Right::LeaseLost);
-    };
-    let until = lease.ends_at.min(lease.deadline_at);
     let named = named(&mut conn, hands, &step).await?;
     let granted = named
         .iter()
         .any(|(repository, push)| *repository == wish.repository && (*push || !wish.push));
-    Ok(if granted {
-        Right::Granted {
+    if !granted {
+        return Ok(Right::Refused);
+    }
+    drop(conn);
+    let (key, until) = (key.clone(), ground.now().plus(TOKEN_LIFETIME));
+    // One guarded UPDATE: READ COMMITTED is enough.
+    let until = ground
+        .db
+        .write_guarded("step.registry-right", move |conn| {
+            Box::pin(async move { Ok::<_, Error>(store::outlast(conn, &key, until).await?) })
+        })
+        .await?;
+    Ok(match until {
+        Some(until) => Right::Granted {
             repository: wish.repository.clone(),
             push: wish.push,
             until,
-        }
-    } else {
-        Right::Refused
+        },
+        None => Right::LeaseLost,
     })
 }
 

@@ -11,7 +11,7 @@ pub(super) use artifact::{NewArtifact, insert_artifact};
 pub use claim::open_by_state;
 pub(super) use claim::{any_ready, has_place, lease, leased_by, next_ready};
 pub use lease::{PastLease, leases};
-pub(super) use lease::{cancelled, extend, finish, held, held_by, overdue, retry};
+pub(super) use lease::{cancelled, extend, finish, held, held_by, outlast, overdue, retry};
 pub(super) use log::{ChunkRow, chunk, insert_chunk, last_chunk, log_dropped, log_sum};
 pub use report::claimed;
 pub(super) use report::{ReportRow, insert_report, report};

@@ -2,6 +2,7 @@
 
 mod floor;
 
+use super::claim::DEADLINE_GRACE;
 use super::{
     Appended, ArtifactStored, Beat, Chunk, Claimed, LeaseKey, Observation, Reported, Right,
     StepState, Verdict, heartbeat,
@@ -396,6 +397,28 @@ crate::store_tests! {
             assert_eq!(floor.right(&key, other).await, Right::Refused, "{other}");
         }
         assert_eq!(floor.push_right(&key, "registry.example/base/python").await, Right::Refused);
+    }
+
+    fn a_lease_lasts_as_long_as_the_right_that_it_gave_and_a_heartbeat_does_not_shorten_it(db: Db) {
+        let floor = Floor::new(db).await;
+        let run = floor.run(&[("unit", &[])]).await;
+        let worker = floor.worker("demo-1", 1).await;
+        floor.pass().await;
+        let job = floor.claims(&worker).await;
+        let key = floor.key(&worker, &job);
+        let granted = floor.right(&key, "registry.example/base/python").await;
+        let Right::Granted { until, .. } = granted else {
+            panic!("{granted:?}");
+        };
+        let deadline = floor.ground.now().plus(Duration::from_secs(60)).plus(DEADLINE_GRACE);
+        assert_eq!(until, deadline, "minutes, but never past the deadline");
+        let Beat::Held(answer) = heartbeat(&floor.ground, &key, "pulling").await.unwrap() else {
+            panic!("the lease is held");
+        };
+        assert_eq!(answer.lease_ends_at, deadline.0);
+        floor.later(Duration::from_secs(40));
+        floor.pass().await;
+        assert_eq!(floor.steps(&run).await, [at("unit", StepAt::Leased)]);
     }
 
     fn a_drained_or_silent_worker_gets_nothing(db: Db) {

@@ -7,27 +7,54 @@ use crate::db::{Conn, Error};
 use crate::fleet::WorkerId;
 use crate::run::{Cause, RunId};
 
-/// Extends a lease that is still held; whether the run is to be ended, or nothing when it is lost.
+/// Extends a lease that is still held, never shortens it; its end then and whether the run is to be
+/// ended, or nothing when it is lost.
 pub(in crate::step) async fn extend(
     conn: &mut Conn,
     key: &LeaseKey,
     ends_at: At,
     phase: &str,
-) -> Result<Option<bool>, Error> {
+) -> Result<Option<(At, bool)>, Error> {
     let row = crate::fetch_optional!(
         conn,
-        (i64,),
-        "UPDATE step SET lease_ends_at = $1, phase = $2
+        (i64, i64),
+        "UPDATE step SET phase = $1,
+                lease_ends_at = CASE WHEN lease_ends_at > $2 THEN lease_ends_at ELSE $2 END
          WHERE id = $3 AND fence = $4 AND worker_id = $5 AND state = 'leased'
-         RETURNING (SELECT CASE WHEN r.cancel_at IS NULL THEN 0 ELSE 1 END
+         RETURNING lease_ends_at,
+                   (SELECT CASE WHEN r.cancel_at IS NULL THEN 0 ELSE 1 END
                     FROM run r WHERE r.id = step.run_id) + CAST(0 AS BIGINT)",
-        ends_at.0,
         phase,
+        ends_at.0,
         key.step.as_str(),
         key.fence,
         key.worker.as_str()
     )?;
-    Ok(row.map(|(cancel,)| cancel != 0))
+    Ok(row.map(|(ends_at, cancel)| (At(ends_at), cancel != 0)))
+}
+
+/// Extends a lease that is still held up to this moment or its deadline, never shortens it; its end
+/// then, or nothing when it is lost.
+pub(in crate::step) async fn outlast(
+    conn: &mut Conn,
+    key: &LeaseKey,
+    moment: At,
+) -> Result<Option<At>, Error> {
+    let row = crate::fetch_optional!(
+        conn,
+        (i64,),
+        "UPDATE step SET lease_ends_at = CASE
+                WHEN lease_ends_at > $1 THEN lease_ends_at
+                WHEN deadline_at < $1 THEN deadline_at
+                ELSE $1 END
+         WHERE id = $2 AND fence = $3 AND worker_id = $4 AND state = 'leased'
+         RETURNING lease_ends_at",
+        moment.0,
+        key.step.as_str(),
+        key.fence,
+        key.worker.as_str()
+    )?;
+    Ok(row.map(|(ends_at,)| At(ends_at)))
 }
 
 /// The step, when this lease on it is still held.
