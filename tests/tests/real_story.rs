@@ -1,6 +1,6 @@
 //! The main story in earnest: the real worker on its real engine builds, analyses, scans and tests. The
 //! orchestrator is killed once in each stage of the flow, and it ends as the undisturbed one does; the
-//! worker is killed while it builds, pushes and tests, and it ends well, too.
+//! worker is killed while it analyses, builds, pushes, scans and tests, and it ends well, too.
 
 use anyhow::{Context as _, ensure};
 use contract::digest::Digest;
@@ -70,11 +70,13 @@ const KILLS: [(&str, &str); 11] = [
 ];
 
 /// What is done to the worker and its registry, once the log of a step's lease says so far.
-const BLOWS: [(&str, i64, &str, Blow); 4] = [
+const BLOWS: [(&str, i64, &str, Blow); 6] = [
+    ("style", 1, "::section:: gitleaks", Blow::Kill),
     ("web", 1, "line 20", Blow::Kill),
     ("web", 2, "line 20", Blow::Hold),
     ("web", 2, "::section:: Push", Blow::Kill),
-    ("api", 1, "line 50", Blow::Kill),
+    ("contents", 1, "::section:: gitleaks", Blow::Kill),
+    ("api", 2, "line 50", Blow::Kill),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -129,16 +131,24 @@ async fn an_orchestrator_that_is_killed_once_in_each_stage_ends_the_story_as_if_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SALLYPORT_KILL_BINARY and the worker's engine, which cargo ci names"]
-async fn a_worker_that_is_killed_while_it_builds_pushes_and_tests_does_it_again() {
+async fn a_worker_that_is_killed_while_it_works_on_any_kind_of_step_does_it_again() {
     // Long enough to be killed in.
     let dockerfile = DOCKERFILE.replace(r#""3", "1""#, r#""300", "10""#);
+    let dockerfile = dockerfile.replace("USER", "COPY shop.txt /srv/takes-time\nUSER");
     let pipeline = PIPELINE.replace(r#""ask", "8080""#, r#""test", "300""#);
+    let pipeline = format!("{pipeline}# scanner: takes its time\n");
     let mut stage = Stage::set(&pipeline, &dockerfile).await.unwrap();
     let left = stage.plays(&[], &BLOWS).await.unwrap();
-    // What ran beside these two was killed with them, or was over.
-    for lease in ["web 3", "api 2"] {
+    // What ran beside these was killed with them, or was over.
+    for lease in ["style 2", "web 3", "api 3"] {
         assert!(left.leases.contains(&lease.to_owned()), "{:?}", left.leases);
     }
+    let scanned = |lease: &&String| matches!(lease.as_str(), "contents 2" | "contents 3");
+    assert!(
+        left.leases.iter().any(|lease| scanned(&lease)),
+        "{:?}",
+        left.leases
+    );
 }
 
 impl Stage {
