@@ -10,14 +10,18 @@ const SHARED_KERNEL: [&str; 2] = [RUNC, "crun"];
 const RUNC: &str = "runc";
 const USER_NAMESPACE: &str = "-userns";
 const ROOTLESS: &str = "-rootless";
+const OPEN: &str = "-open";
 
-/// `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`. It has two sides, the
-/// runtime and whose root a container's root is, and either may be the better one of two levels.
+/// `docker-<runtime>`, then `-userns` or `-rootless` or neither, then `-open` where the engine is
+/// somebody else's, whose own network is not known to be closed. It has three sides, the runtime, whose
+/// root a container's root is and what the engine itself reaches, and each may be the better one of two
+/// levels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Level {
     runtime: String,
     users: Users,
+    reach: Reach,
 }
 
 /// Whose root a container's root is; the better one is the greater.
@@ -31,10 +35,20 @@ enum Users {
     Rootless,
 }
 
+/// What the engine itself reaches, which fetches for a build whatever its Dockerfile names; the better
+/// one is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// Nobody knows.
+    Open,
+    /// Its registries and nothing else.
+    Closed,
+}
+
 /// A text that is no level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a level of isolation: wanted `docker-<runtime>`, `docker-<runtime>-userns` or `docker-<runtime>-rootless`, of a-z, 0-9, hyphen, full stop and underscore"
+    "not a level of isolation: wanted `docker-<runtime>`, then `-userns` or `-rootless` or neither, then `-open` or nothing, of a-z, 0-9, hyphen, full stop and underscore"
 )]
 pub struct LevelError;
 
@@ -44,6 +58,7 @@ impl Level {
         Self {
             runtime: RUNC.to_owned(),
             users: Users::Apart,
+            reach: Reach::Closed,
         }
     }
 
@@ -55,6 +70,10 @@ impl Level {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b));
         let rest = text.strip_prefix("docker-").filter(|_| good);
         let rest = rest.ok_or(LevelError)?;
+        let (rest, reach) = match rest.strip_suffix(OPEN) {
+            Some(rest) => (rest, Reach::Open),
+            None => (rest, Reach::Closed),
+        };
         let (runtime, users) = if let Some(runtime) = rest.strip_suffix(USER_NAMESPACE) {
             (runtime, Users::Apart)
         } else if let Some(runtime) = rest.strip_suffix(ROOTLESS) {
@@ -63,13 +82,16 @@ impl Level {
             (rest, Users::Same)
         };
         // A second suffix would be read as the first when a level that was lowered is read again.
-        let is_suffixed = runtime.ends_with(USER_NAMESPACE) || runtime.ends_with(ROOTLESS);
+        let is_suffixed = [USER_NAMESPACE, ROOTLESS, OPEN]
+            .iter()
+            .any(|suffix| runtime.ends_with(suffix));
         if runtime.is_empty() || runtime.starts_with('-') || runtime.ends_with('-') || is_suffixed {
             return Err(LevelError);
         }
         Ok(Self {
             runtime: runtime.to_owned(),
             users,
+            reach,
         })
     }
 
@@ -87,6 +109,7 @@ impl Level {
         Self {
             runtime: runtime.to_owned(),
             users: self.users.min(granted.users),
+            reach: self.reach.min(granted.reach),
         }
     }
 }
@@ -98,7 +121,11 @@ impl fmt::Display for Level {
             Users::Apart => USER_NAMESPACE,
             Users::Rootless => ROOTLESS,
         };
-        write!(f, "docker-{}{users}", self.runtime)
+        let reach = match self.reach {
+            Reach::Open => OPEN,
+            Reach::Closed => "",
+        };
+        write!(f, "docker-{}{users}{reach}", self.runtime)
     }
 }
 
@@ -129,12 +156,14 @@ mod tests {
     use super::Level;
 
     #[test]
-    fn a_level_is_a_plain_word_of_two_sides() {
+    fn a_level_is_a_plain_word_of_three_sides() {
         for good in [
             "docker-runc",
             "docker-runc-userns",
             "docker-kata-runtime-rootless",
             "docker-io.containerd.kata.v2",
+            "docker-runc-open",
+            "docker-runc-userns-open",
         ] {
             assert_eq!(Level::parse(good).unwrap().to_string(), good);
         }
@@ -149,6 +178,8 @@ mod tests {
             "docker-runc@v1",
             "docker-runc-userns-userns",
             "docker-runsc-userns-rootless",
+            "docker-runc-open-userns",
+            "docker-runc-open-open",
             &format!("docker-{}", "a".repeat(80)),
         ] {
             assert!(Level::parse(bad).is_err(), "{bad}");
@@ -165,6 +196,12 @@ mod tests {
                 "docker-runc-userns",
             ),
             ("docker-runc", "docker-runc-userns", "docker-runc"),
+            (
+                "docker-runc-userns-open",
+                "docker-runc-userns",
+                "docker-runc-userns-open",
+            ),
+            ("docker-runc-userns", "docker-runc-open", "docker-runc-open"),
             ("docker-runc-userns", "docker-runc", "docker-runc"),
             (
                 "docker-runc-rootless",

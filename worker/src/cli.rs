@@ -239,6 +239,10 @@ async fn work(config: Config) -> anyhow::Result<ExitCode> {
     stopping
         .listen(config.worker.stop_grace())
         .context("listen to signals")?;
+    stopping.tasks.spawn({
+        let (engine, hard) = (engine.clone(), stopping.hard.clone());
+        async move { hard.run_until_cancelled(engine.stay()).await }
+    });
     let agent = Arc::new(Agent {
         plane: ControlPlane::connect(config.orchestrator.url.clone(), &identity)?,
         keys: Keys::of(&identity, config.worker.name.clone())?,

@@ -77,6 +77,11 @@ impl Engine {
         self.registry_timeout
     }
 
+    /// Whether `sallyport-worker engine` runs it, in a network namespace that leads to registries only.
+    pub fn is_our_own(&self) -> bool {
+        self.pods_socket.exists()
+    }
+
     pub(super) fn pods_socket(&self) -> &Path {
         &self.pods_socket
     }
@@ -132,7 +137,8 @@ impl Engine {
         } else {
             ""
         };
-        Ok(format!("docker-{runtime}{suffix}"))
+        let reach = if self.is_our_own() { "" } else { "-open" };
+        Ok(format!("docker-{runtime}{suffix}{reach}"))
     }
 
     /// The uid and gid that root has inside, as the engine's own host counts them. An engine with

@@ -19,6 +19,6 @@ mod stand_in;
 
 pub use client::Engine;
 pub use config::Config;
-pub use pods::{PODS_SOCKET, PodName};
+pub use pods::{HERE_EVERY, PODS_SOCKET, PodName};
 pub use pull::ImageStart;
 pub use state::{EngineError, POD_LABEL, POD_PROGRAM, STEP_LABEL};

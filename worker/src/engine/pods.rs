@@ -2,6 +2,7 @@
 
 use super::client::Engine;
 use super::state::EngineError;
+use crate::step::chain;
 use contract::protocol::Resources;
 use std::fmt;
 use std::io;
@@ -12,6 +13,8 @@ use tokio::net::UnixStream;
 
 /// Beside the socket of an engine that `sallyport-worker engine` runs.
 pub const PODS_SOCKET: &str = "pods.sock";
+/// How often an agent says that it lives.
+pub const HERE_EVERY: Duration = Duration::from_secs(60);
 /// It answers at once.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An answer is one line.
@@ -60,12 +63,25 @@ impl Engine {
             .map(drop)
     }
 
+    /// Says again and again that this agent lives, or what runs in its pods would be ended.
+    pub async fn stay(&self) {
+        let mut every = tokio::time::interval(HERE_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(error) = self.ask_for_pod(&format!("here {}\n", self.owner())).await {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the engine's process was not told that this agent lives"
+                );
+            }
+        }
+    }
+
     async fn ask_for_pod(&self, line: &str) -> Result<Option<String>, EngineError> {
-        let path = self.pods_socket();
-        if !path.exists() {
+        if !self.is_our_own() {
             return Ok(None);
         }
-        let asked = tokio::time::timeout(PATIENCE, asked(path, line)).await;
+        let asked = tokio::time::timeout(PATIENCE, asked(self.pods_socket(), line)).await;
         let said = asked
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|source| EngineError::file("ask for the pod's cgroup", source))?;

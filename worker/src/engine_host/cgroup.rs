@@ -3,6 +3,10 @@
 //! lies one cgroup a pod.
 
 use super::{Config, EngineHostError, file_error};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -61,6 +65,32 @@ pub(super) fn remove(config: &Config) {
 /// Removes a cgroup below the engine's; one that still has processes stays.
 pub(super) fn remove_below(config: &Config, name: &str) {
     remove_all(&format!("{}/{name}", config.cgroup));
+}
+
+/// Ends every process in a cgroup below the engine's and further down; how many there were.
+pub(super) fn kill_below(config: &Config, name: &str) -> usize {
+    let mut processes = BTreeSet::new();
+    for folder in folders(&format!("{}/{name}", config.cgroup)) {
+        processes_in(&folder, &mut processes);
+    }
+    for process in &processes {
+        if let Err(error) = kill(Pid::from_raw(*process), Signal::SIGKILL)
+            && error != Errno::ESRCH
+        {
+            tracing::warn!(process, %error, "a process could not be ended");
+        }
+    }
+    processes.len()
+}
+
+fn processes_in(folder: &Path, found: &mut BTreeSet<i32>) {
+    let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            processes_in(&entry.path(), found);
+        }
+    }
 }
 
 /// The names of the cgroups directly below the engine's.
@@ -214,5 +244,39 @@ mod tests {
                 "/sys/fs/cgroup/cpu/engine/pod-1/cpu.cfs_quota_us 150000",
             ]
         );
+    }
+
+    #[test]
+    #[ignore = "needs root, who makes cgroups"]
+    fn all_that_runs_in_a_cgroup_is_ended_and_nothing_beside_it() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let text = "cgroup = \"sallyport-kill-test\"\ndata-dir = \"/d\"\nrun-dir = \"/r\"\ngroup = 0\nregistries = []\n";
+        let config: Config = toml::from_str(text).unwrap();
+        make(&config).unwrap();
+        let mut sleepers = Vec::new();
+        for pod in ["pod-a-0", "pod-a-1"] {
+            make_below(&config, pod, LIMITS).unwrap();
+            // The engine gives each container a cgroup of its own in its pod's.
+            make_below(&config, &format!("{pod}/container"), LIMITS).unwrap();
+            let sleeper = std::process::Command::new("sleep")
+                .arg("60")
+                .spawn()
+                .unwrap();
+            for folder in folders(&format!("{}/{pod}/container", config.cgroup)) {
+                std::fs::write(folder.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+            }
+            sleepers.push(sleeper);
+        }
+        assert_eq!(kill_below(&config, "pod-a-0"), 1);
+        let ended = sleepers[0].wait().unwrap();
+        assert_eq!(ended.signal(), Some(9));
+        assert!(
+            sleepers[1].try_wait().unwrap().is_none(),
+            "another pod's goes on"
+        );
+        sleepers[1].kill().unwrap();
+        sleepers[1].wait().unwrap();
+        remove(&config);
+        assert!(folders(config.cgroup.as_str()).is_empty());
     }
 }

@@ -1,16 +1,21 @@
 //! Pods: a cgroup for each, so that the containers of one step together use no more than the step may.
 //! Only root makes cgroups and the agent is not root, so it asks here, one line for one answer:
 //! `make <name> <memory bytes> <cpu thousandths> <processes>`, `remove <name>`, `clear <whose>` for all
-//! `<whose>-<number>`. The answer is `ok <path>`, `more <what the engine has>` to who asks for more than that,
-//! or `no <why>`.
+//! `<whose>-<number>`, `here <whose>` of an agent that lives. The answer is `ok <path>`, `more <what the engine
+//! has>` to who asks for more than that, or `no <why>`.
+//!
+//! What runs in the pods of an agent that has not been heard for a while is ended: no step runs for ever
+//! because its agent never came back.
 
 use super::cgroup::{self, Limits};
 use super::{Config, EngineHostError, file_error};
-use std::collections::BTreeSet;
+use crate::engine::HERE_EVERY;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a pod's own first container has on top of what its step asks for, in bytes and processes
 /// (`sandbox::policy`): a step may have all that the engine has.
@@ -23,6 +28,10 @@ const LINE_BYTES_MAX: u64 = 256;
 const NAME_BYTES_MAX: usize = 80;
 /// Whoever connects asks at once.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// An agent that was not heard for so long is gone: its steps have been given to others.
+const ABANDONED: Duration = HERE_EVERY.saturating_mul(10);
+/// How often it is looked for abandoned pods.
+const LOOK: Duration = Duration::from_secs(30);
 /// After a connection that could not be taken, before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -32,6 +41,39 @@ enum Wish {
     Make(String, Limits),
     Remove(String),
     Clear(String),
+    Here(String),
+}
+
+/// The pods there are, and when each agent was last heard.
+#[derive(Default)]
+struct Pods {
+    names: BTreeSet<String>,
+    heard: BTreeMap<String, Instant>,
+}
+
+impl Pods {
+    fn hears(&mut self, whose: String, now: Instant) -> Result<(), No> {
+        if !self.heard.contains_key(&whose) && self.heard.len() >= PODS_MAX {
+            return Err(No::Trouble(format!("there are {PODS_MAX} agents")));
+        }
+        self.heard.insert(whose, now);
+        Ok(())
+    }
+
+    /// The pods of agents that were heard and then no more; each agent's are told once.
+    fn abandoned(&mut self, now: Instant) -> Vec<String> {
+        let silent = |heard: &Instant| now.duration_since(*heard) > ABANDONED;
+        let gone: Vec<String> = self
+            .heard
+            .extract_if(.., |_, heard| silent(heard))
+            .map(|(whose, _)| whose)
+            .collect();
+        let names = self.names.iter();
+        names
+            .filter(|name| gone.iter().any(|whose| is_of(whose, name)))
+            .cloned()
+            .collect()
+    }
 }
 
 /// Why there is no such pod.
@@ -51,13 +93,17 @@ pub(super) fn serve(config: &Config) -> Result<(), EngineHostError> {
     let mode = std::fs::Permissions::from_mode(0o660);
     std::fs::set_permissions(&path, mode).map_err(file_error("chmod", &path))?;
     let config = config.clone();
+    let pods = Arc::new(Mutex::new(Pods::default()));
+    {
+        let (config, pods) = (config.clone(), pods.clone());
+        std::thread::spawn(move || watch(&config, &pods));
+    }
     // One at a time: nobody waits long, and two requests about one pod cannot meet.
     std::thread::spawn(move || {
-        let mut pods = BTreeSet::new();
         loop {
             let answered = listener
                 .accept()
-                .and_then(|(stream, _)| answer(&config, &mut pods, &stream));
+                .and_then(|(stream, _)| answer(&config, &pods, &stream));
             if let Err(error) = answered {
                 tracing::warn!(%error, "a request for a pod's cgroup was not answered");
                 std::thread::sleep(ACCEPT_PAUSE);
@@ -67,11 +113,23 @@ pub(super) fn serve(config: &Config) -> Result<(), EngineHostError> {
     Ok(())
 }
 
-fn answer(
-    config: &Config,
-    pods: &mut BTreeSet<String>,
-    mut stream: &UnixStream,
-) -> std::io::Result<()> {
+/// Ends what agents left behind that are not heard any more.
+fn watch(config: &Config, pods: &Mutex<Pods>) {
+    loop {
+        std::thread::sleep(LOOK);
+        let mut pods = pods.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in pods.abandoned(Instant::now()) {
+            let ended = cgroup::kill_below(config, &folder(&name));
+            tracing::warn!(
+                pod = name,
+                ended,
+                "its agent is not heard any more: what ran in it was ended"
+            );
+        }
+    }
+}
+
+fn answer(config: &Config, pods: &Mutex<Pods>, mut stream: &UnixStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
@@ -79,7 +137,10 @@ fn answer(
         .take(LINE_BYTES_MAX)
         .read_line(&mut line)?;
     let said = match read(&line) {
-        Some(wish) => granted(config, pods, wish),
+        Some(wish) => {
+            let mut pods = pods.lock().unwrap_or_else(PoisonError::into_inner);
+            granted(config, &mut pods, wish)
+        }
         None => Err(No::Trouble("not a request".to_owned())),
     };
     let said = match said {
@@ -90,26 +151,26 @@ fn answer(
     stream.write_all(said.as_bytes())
 }
 
-fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<String, No> {
+fn granted(config: &Config, pods: &mut Pods, wish: Wish) -> Result<String, No> {
     match wish {
         Wish::Make(name, limits) => {
             fits(config, limits)?;
-            if !pods.contains(&name) && pods.len() >= PODS_MAX {
+            if !pods.names.contains(&name) && pods.names.len() >= PODS_MAX {
                 return Err(No::Trouble(format!("there are {PODS_MAX} pods")));
             }
             let path = cgroup::make_below(config, &folder(&name), limits)
                 .map_err(|error| No::Trouble(error.to_string()))?;
-            pods.insert(name);
+            pods.names.insert(name);
             Ok(path)
         }
         Wish::Remove(name) => {
-            if pods.remove(&name) {
+            if pods.names.remove(&name) {
                 cgroup::remove_below(config, &folder(&name));
             }
             Ok(String::new())
         }
         Wish::Clear(whose) => {
-            pods.retain(|name| !is_of(&whose, name));
+            pods.names.retain(|name| !is_of(&whose, name));
             for found in cgroup::below(config) {
                 if found
                     .strip_prefix(&folder(""))
@@ -118,6 +179,10 @@ fn granted(config: &Config, pods: &mut BTreeSet<String>, wish: Wish) -> Result<S
                     cgroup::remove_below(config, &found);
                 }
             }
+            Ok(String::new())
+        }
+        Wish::Here(whose) => {
+            pods.hears(whose, Instant::now())?;
             Ok(String::new())
         }
     }
@@ -192,6 +257,7 @@ fn read(line: &str) -> Option<Wish> {
         }
         ["remove", text] => Some(Wish::Remove(name(text)?)),
         ["clear", text] => Some(Wish::Clear(name(text)?)),
+        ["here", text] => Some(Wish::Here(name(text)?)),
         _ => None,
     }
 }
@@ -244,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_that_is_heard_no_more_leaves_its_pods_and_no_others() {
+        let mut pods = Pods::default();
+        let names = ["a-0", "a-1", "a-1-0", "b-0"];
+        pods.names.extend(names.map(str::to_owned));
+        let start = Instant::now();
+        for whose in ["a", "a-1"] {
+            pods.hears(whose.to_owned(), start).unwrap();
+        }
+        let late = start + ABANDONED + Duration::from_secs(1);
+        assert!(pods.abandoned(start + ABANDONED).is_empty());
+        pods.hears("a-1".to_owned(), late).unwrap();
+        assert_eq!(pods.abandoned(late), ["a-0", "a-1"], "nobody speaks of b");
+        assert!(pods.abandoned(late).is_empty(), "once is enough");
+    }
+
+    #[test]
     fn a_request_names_no_path_and_nothing_is_guessed() {
         let limits = Limits {
             memory_bytes: 1,
@@ -256,6 +338,7 @@ mod tests {
         );
         assert_eq!(read("remove a-1\n"), Some(Wish::Remove("a-1".to_owned())));
         assert_eq!(read("clear a\n"), Some(Wish::Clear("a".to_owned())));
+        assert_eq!(read("here a\n"), Some(Wish::Here("a".to_owned())));
         for bad in [
             "make ../x 1 2 3\n",
             "make a/b 1 2 3\n",
