@@ -1,4 +1,5 @@
-//! Container engines as they should not be: one that hangs, and one whose connections are cut.
+//! Container engines as they should not be: one that hangs, one whose connections are cut, one that does not
+//! do what it is told.
 
 use crate::place::Place;
 use anyhow::{Context as _, bail, ensure};
@@ -6,6 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
@@ -83,15 +86,15 @@ impl Drop for OwnEngine {
     }
 }
 
-/// Stands before an engine's socket and passes on what is said, until it cuts the connections over which
-/// containers' output comes: they close as well as any other.
-pub struct CutEngine {
+/// Stands before an engine's socket and passes on what is said, until it is told to do otherwise.
+pub struct FaultyEngine {
     folder: tempfile::TempDir,
     cut: watch::Sender<u64>,
+    forgets: Arc<AtomicBool>,
     _accepting: AbortOnDropHandle<()>,
 }
 
-impl CutEngine {
+impl FaultyEngine {
     /// Stands before this engine.
     pub fn before(engine: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -99,19 +102,22 @@ impl CutEngine {
         std::os::unix::fs::symlink(pods, folder.path().join(worker::engine::PODS_SOCKET))?;
         let listener = UnixListener::bind(folder.path().join("docker.sock"))?;
         let (cut, seen) = watch::channel(0);
-        let engine = engine.to_owned();
+        let forgets = Arc::new(AtomicBool::new(false));
+        let (engine, forgetting) = (engine.to_owned(), forgets.clone());
         #[expect(clippy::disallowed_methods, reason = "it ends with the value")]
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (engine, mut seen) = (engine.clone(), seen.clone());
+                let forgets = forgetting.clone();
                 seen.mark_unchanged();
                 #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
-                tokio::spawn(async move { drop(pass_on(client, &engine, seen).await) });
+                tokio::spawn(async move { drop(pass_on(client, &engine, seen, &forgets).await) });
             }
         });
         Ok(Self {
             folder,
             cut,
+            forgets,
             _accepting: AbortOnDropHandle::new(accepting),
         })
     }
@@ -121,16 +127,26 @@ impl CutEngine {
         self.folder.path().join("docker.sock")
     }
 
-    /// Cuts the output of every container that runs now.
+    /// Cuts the connections over which the output of containers comes that run now: they close as well as
+    /// any other.
     pub fn cut(&self) {
         self.cut.send_modify(|times| *times += 1);
     }
+
+    /// From now on, or no more: containers keep the capabilities that they are to be made without.
+    pub fn forgets_to_drop_capabilities(&self, forgets: bool) {
+        self.forgets.store(forgets, Ordering::SeqCst);
+    }
 }
+
+/// How a request says that all capabilities are to go, and as many bytes that say nothing.
+const DROPPED: (&str, &str) = (r#""CapDrop":["ALL"]"#, r#""CapDrop":[     ]"#);
 
 async fn pass_on(
     client: UnixStream,
     engine: &Path,
     mut cut: watch::Receiver<u64>,
+    forgets: &AtomicBool,
 ) -> anyhow::Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_engine, mut to_engine) = UnixStream::connect(engine).await?.into_split();
@@ -139,13 +155,16 @@ async fn pass_on(
     loop {
         tokio::select! {
             read = from_client.read(&mut asked) => {
-                let bytes = &asked[..read?];
-                is_output |= String::from_utf8_lossy(bytes).contains("/attach?");
+                let bytes = &mut asked[..read?];
+                is_output |= bytes.windows(8).any(|window| window == b"/attach?");
                 if bytes.is_empty() {
                     to_engine.shutdown().await?;
                     // What the engine has left to say is passed on.
                     tokio::io::copy(&mut from_engine, &mut to_client).await?;
                     return Ok(());
+                }
+                if forgets.load(Ordering::SeqCst) {
+                    replace(bytes, DROPPED);
                 }
                 to_engine.write_all(bytes).await?;
             }
@@ -162,5 +181,15 @@ async fn pass_on(
                 }
             }
         }
+    }
+}
+
+/// Both texts are of one length, or the request would have another one than it says.
+fn replace(bytes: &mut [u8], (old, new): (&str, &str)) {
+    let at = bytes
+        .windows(old.len())
+        .position(|window| window == old.as_bytes());
+    if let Some(at) = at {
+        bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
     }
 }

@@ -104,6 +104,13 @@ impl WorkerProcess {
         Ok(())
     }
 
+    /// Waits until it has ended by itself; its exit code.
+    pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
+        let mut child = self.child.take().context("a worker")?;
+        let status = tokio::task::spawn_blocking(move || child.wait()).await??;
+        Ok(status.code())
+    }
+
     /// How many containers this worker's steps have: all, and those that run. Their pods' first ones do not
     /// count, nor those of pods that were made ahead.
     pub async fn step_containers(&self) -> anyhow::Result<(usize, usize)> {

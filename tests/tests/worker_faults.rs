@@ -1,8 +1,8 @@
 //! What happens to the real worker: a base that brings more than its Dockerfile says, a registry that is
-//! silent or down, a full disk, an engine that hangs, output that is cut off.
+//! silent or down, a full disk, an engine that hangs, output that is cut off, a sandbox that is none.
 
 use nix::sys::signal::{Signal, kill};
-use tests::engine::{CutEngine, OwnEngine};
+use tests::engine::{FaultyEngine, OwnEngine};
 use tests::images::{Registry, Wish};
 use tests::place::Place;
 use tests::yard::{Wanted, Yard};
@@ -187,7 +187,7 @@ async fn output_that_is_cut_off_is_never_a_whole_log() {
     let place = Place::find().unwrap();
     let registry = Registry::start(&place.registry).await.unwrap();
     let image = registry.push("base/steps", &STEPS).await.unwrap();
-    let engine = CutEngine::before(&place.engine).unwrap();
+    let engine = FaultyEngine::before(&place.engine).unwrap();
     let place = Place {
         engine: engine.socket(),
         ..place
@@ -251,4 +251,41 @@ async fn a_step_on_an_engine_that_hangs_ends_at_its_deadline_and_the_next_one_ru
     assert_eq!(yard.ended(2).await.unwrap(), "passed ");
     yard.worker.stop().await.unwrap();
     yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_worker_whose_sandbox_does_not_hold_takes_no_step() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let image = registry.push("base/steps", &STEPS).await.unwrap();
+    let engine = FaultyEngine::before(&place.engine).unwrap();
+    engine.forgets_to_drop_capabilities(true);
+    let place = Place {
+        engine: engine.socket(),
+        ..place
+    };
+    let wanted = Wanted {
+        worker: "weak-1",
+        pipelines: &[pipeline(&run(
+            "unit",
+            &image,
+            &["/steps", "count", "3", "1"],
+            "",
+        ))],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    assert_eq!(yard.worker.ended().await.unwrap(), Some(4));
+    let said = yard.worker.words();
+    let refused = "refusing to lease steps: the sandbox's rule no-capabilities does not hold";
+    assert!(said.contains(refused), "{said}");
+    yard.worker.nothing_is_left().await.unwrap();
+    assert!(yard.leases("unit").await.unwrap().is_empty());
+
+    engine.forgets_to_drop_capabilities(false);
+    yard.worker.start().unwrap();
+    assert_eq!(yard.ended(1).await.unwrap(), "passed ");
+    yard.worker.stop().await.unwrap();
 }
