@@ -19,6 +19,8 @@ pub struct ImageStart {
     pub workdir: String,
     /// USER, when it is a number other than 0.
     pub user: Option<u32>,
+    /// USER as it stands there.
+    pub user_text: String,
     /// VOLUME.
     pub volumes: Vec<String>,
     /// ONBUILD: instructions that a build on top of it would run.
@@ -96,14 +98,18 @@ impl Engine {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let user = config.user.unwrap_or_default();
-        let user = user.split(':').next().and_then(|user| user.parse().ok());
+        let user_text = config.user.unwrap_or_default();
+        let user = user_text
+            .split(':')
+            .next()
+            .and_then(|user| user.parse().ok());
         let workdir = config.working_dir.filter(|dir| !dir.is_empty());
         Ok(ImageStart {
             command,
             env,
             workdir: workdir.unwrap_or_else(|| "/".to_owned()),
             user: user.filter(|user| *user != 0),
+            user_text,
             volumes: config.volumes.unwrap_or_default().into_iter().collect(),
             on_build: config.on_build.unwrap_or_default(),
         })

@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, Stop, outcome, why};
 use super::{keep, run};
-use crate::sandbox::{Container, Pod, Running, Sink, WorkArea};
+use crate::sandbox::{Container, Pod, Running, STEP_USER, Sink, WorkArea};
 use contract::image::ImageRef;
 use contract::name::Name;
 use contract::protocol::{Outcome, Ready, Service};
@@ -88,6 +88,9 @@ async fn probe(
     }
     bench.log.section(&format!("Start {}", wish.name));
     let config = bench.engine.image_start(&wish.image).await?;
+    if let Some(note) = as_another(config.user, &config.user_text) {
+        bench.log.line(&note);
+    }
     let mut env = config.env;
     env.extend(wish.env.clone());
     let container = Container {
@@ -118,6 +121,19 @@ async fn probe(
     let ended = bench.run(pod, container, sink).await?;
     bench.log.line(&format!("ended: {}", why(&ended)));
     Ok(outcome(&ended))
+}
+
+/// What is said when the image does not run as the user that it names: an image's own word about names is
+/// not believed, and nothing runs as root.
+fn as_another(user: Option<u32>, text: &str) -> Option<String> {
+    let why = match (user, text) {
+        (Some(_), _) => return None,
+        (None, "") => "the image names none".to_owned(),
+        (None, text) => {
+            format!("the image's USER is `{text}`, and only a number other than 0 is taken")
+        }
+    };
+    Some(format!("runs as user {STEP_USER}: {why}"))
 }
 
 async fn start(
@@ -217,4 +233,20 @@ fn last_of(output: Arc<Mutex<Output>>) -> Sink {
         output.kept.drain(..over);
         output.dropped += over as u64;
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_does_not_run_as_the_user_it_names_hears_why() {
+        assert_eq!(as_another(Some(10_001), "10001"), None);
+        let note = |text| as_another(None, text).unwrap();
+        assert_eq!(note(""), "runs as user 65532: the image names none");
+        for text in ["app", "root", "0:0"] {
+            let wanted = format!("runs as user 65532: the image's USER is `{text}`, and only");
+            assert!(note(text).starts_with(&wanted), "{}", note(text));
+        }
+    }
 }
