@@ -257,16 +257,13 @@ fn attempt<T: DeserializeOwned>(table: &toml::Table) -> Result<T, Wrong> {
     let message = error.message().trim_end().to_owned();
     let at = error.span().map_or(0, |span| span.start);
     let (mut section, key) = at_offset(&text, at);
-    // The document's own start is also the first section's: a section that is missing is one that the
-    // document may have.
+    // The document's own start is also the first section's: a section that is missing is one that a
+    // document may have. Alone, so that nothing else is wrong before it.
     if let Some(field) = missing_field(&message).filter(|_| at == 0) {
-        let mut with = table.clone();
-        with.insert(field.clone(), toml::Table::new().into());
-        let tried = toml::from_str::<T>(&toml::to_string(&with).unwrap_or_default());
-        let refused = tried.err().map(|error| error.message().to_owned());
-        let is_unknown =
-            refused.is_some_and(|e| e.starts_with(&format!("unknown field `{field}`")));
-        if !is_unknown && !table.contains_key(&field) {
+        let alone = toml::from_str::<T>(&format!("[{field}]\n"));
+        let unknown = format!("unknown field `{field}`");
+        let is_section = alone.map_or_else(|e| !e.message().starts_with(&unknown), |_| true);
+        if is_section && !table.contains_key(&field) {
             section = String::new();
         }
     }

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, bail, ensure};
 use contract::digest::Digest;
 use serde_json::json;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,15 @@ pub struct Wish<'a> {
 impl Registry {
     /// Starts it and compiles the program.
     pub async fn start(address: &str) -> anyhow::Result<Self> {
+        Self::start_on(address, None).await
+    }
+
+    /// The same; what it holds lies on a disk of so many bytes, which is its own alone and goes with it.
+    pub async fn start_on_a_disk(address: &str, bytes: u64) -> anyhow::Result<Self> {
+        Self::start_on(address, Some(bytes)).await
+    }
+
+    async fn start_on(address: &str, disk_bytes: Option<u64>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let text = format!(
             "version: 0.1\nlog: {{ level: warn }}\n\
@@ -47,9 +57,14 @@ impl Registry {
         );
         let file = folder.path().join("registry.yml");
         std::fs::write(&file, text)?;
+        std::fs::create_dir(folder.path().join("data"))?;
+        let mut command = match disk_bytes {
+            None => Command::new("docker-registry"),
+            Some(bytes) => on_a_disk(&folder.path().join("data"), bytes),
+        };
         let this = Self {
             address: address.to_owned(),
-            child: serve(&file)?,
+            child: serve(&mut command, &file)?,
             folder,
         };
         this.until_it_answers().await?;
@@ -59,7 +74,8 @@ impl Registry {
 
     /// Starts it again on what it holds.
     pub async fn returns(&mut self) -> anyhow::Result<()> {
-        self.child = serve(&self.folder.path().join("registry.yml"))?;
+        let file = self.folder.path().join("registry.yml");
+        self.child = serve(&mut Command::new("docker-registry"), &file)?;
         self.until_it_answers().await
     }
 
@@ -87,6 +103,21 @@ impl Registry {
     /// The folder of what it holds, laid out as every docker-registry does.
     pub fn storage(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Takes all the room that its disk has left, or gives it back.
+    pub fn is_full(&self, full: bool) -> anyhow::Result<()> {
+        // Only its process sees the disk.
+        let own = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        let filler = self.storage().join("filler");
+        let filler = own.join(filler.strip_prefix("/")?);
+        if !full {
+            return Ok(std::fs::remove_file(filler)?);
+        }
+        let filled = std::io::copy(&mut std::io::repeat(1), &mut std::fs::File::create(filler)?);
+        let error = filled.err().context("a disk without end")?;
+        ensure!(error.kind() == ErrorKind::StorageFull, "{error}");
+        Ok(())
     }
 
     /// Makes an image and pushes it; `<registry>/<name>@<digest>`.
@@ -147,8 +178,19 @@ impl Drop for Registry {
     }
 }
 
-fn serve(file: &Path) -> anyhow::Result<Child> {
-    Command::new("docker-registry")
+/// The registry with a file system of its own over this folder.
+fn on_a_disk(folder: &Path, bytes: u64) -> Command {
+    let script =
+        format!("mount -t tmpfs -o size={bytes} tmpfs \"$0\" && exec docker-registry \"$@\"");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+        .arg(folder);
+    command
+}
+
+fn serve(registry: &mut Command, file: &Path) -> anyhow::Result<Child> {
+    registry
         .arg("serve")
         .arg(file)
         .stdin(Stdio::null())

@@ -1,5 +1,5 @@
 //! What happens to the real worker: a base that brings more than its Dockerfile says, a registry that is
-//! silent or down, a full disk, an engine that hangs, output that is cut off, a sandbox that is none.
+//! silent, down or full, a full disk, an engine that hangs, output that is cut off, a sandbox that is none.
 
 use nix::sys::signal::{Signal, kill};
 use tests::engine::{FaultyEngine, OwnEngine};
@@ -142,6 +142,39 @@ async fn a_registry_that_is_silent_or_down_costs_a_lease_after_bounded_tries() {
         )]
     );
     kill(registry.pid().unwrap(), Signal::SIGCONT).unwrap();
+    assert_eq!(yard.ended(1).await.unwrap(), "passed ");
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root, the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_registry_that_is_full_costs_a_lease_and_takes_the_image_when_it_has_room() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start_on_a_disk(&place.registry, 64 << 20)
+        .await
+        .unwrap();
+    let base = registry.push("base/steps", &STEPS).await.unwrap();
+    let dockerfile = format!("FROM {base}\nCOPY . /all\n");
+    let wanted = Wanted {
+        worker: "room-1",
+        pipelines: &[pipeline(
+            "  web: { build: { dockerfile: Dockerfile, context: . } }\n",
+        )],
+        dockerfile: &dockerfile,
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    registry.is_full(true).unwrap();
+    yard.push(0).await.unwrap();
+    let full = ends(&yard, "web", 1).await.concat();
+    let begins = "infrastructure registry: could not push the image: ";
+    assert!(full.starts_with(begins), "{full}");
+    let mut step = yard.step(1, "web").await.unwrap();
+    step.fence = 1;
+    let log = String::from_utf8(yard.log(&step).await.unwrap().0).unwrap();
+    assert!(log.contains("the engine sends it again"), "{log}");
+    registry.is_full(false).unwrap();
     assert_eq!(yard.ended(1).await.unwrap(), "passed ");
     yard.worker.stop().await.unwrap();
     yard.worker.nothing_is_left().await.unwrap();

@@ -41,6 +41,9 @@ enum Command {
     CheckConfig {
         #[command(flatten)]
         file: WorkerFile,
+        /// The engine's configuration, to be looked at as well.
+        #[arg(long)]
+        engine: Option<PathBuf>,
     },
     /// Lease steps and work on them until asked to stop.
     Run {
@@ -157,7 +160,7 @@ fn run(line: Line) -> anyhow::Result<ExitCode> {
             Command::Enrol { file, token_file } => {
                 enrol(&Config::load(&file.into())?, &token_file).await
             }
-            Command::CheckConfig { file } => Ok(check_config(&file.into())),
+            Command::CheckConfig { file, engine } => Ok(check_config(&file.into(), engine)),
             Command::Run { file } => work(Config::load(&file.into())?).await,
             Command::Selftest { file } => selftest(&Config::load(&file.into())?).await,
             Command::Engine { file } => {
@@ -212,18 +215,33 @@ async fn enrol(config: &Config, token_file: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// All that is wrong, a line each.
-fn check_config(place: &Place) -> ExitCode {
+fn check_config(place: &Place, engine: Option<PathBuf>) -> ExitCode {
     let problems = match Config::load_whole(place) {
         Ok((config, origins)) => origins.blame(&config.faults()),
         Err(ConfigError(problems)) => problems,
     };
-    for problem in &problems {
+    let mut good = is_good(&place.path, &problems);
+    if let Some(path) = engine {
+        let set = Vec::new();
+        let read = engine_host::File::load(&Place {
+            path: path.clone(),
+            set,
+        });
+        let problems = read.map_or_else(|ConfigError(problems)| problems, |_| Vec::new());
+        good &= is_good(&path, &problems);
+    }
+    ExitCode::from(u8::from(!good))
+}
+
+/// Says whether a file is good, and what is not.
+fn is_good(path: &Path, problems: &[String]) -> bool {
+    for problem in problems {
         complain(&format!("error: {problem}"));
     }
     if problems.is_empty() {
-        say(&format!("{} is good", place.path.display()));
+        say(&format!("{} is good", path.display()));
     }
-    ExitCode::from(u8::from(!problems.is_empty()))
+    problems.is_empty()
 }
 
 async fn work(config: Config) -> anyhow::Result<ExitCode> {

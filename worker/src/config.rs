@@ -336,6 +336,19 @@ socket = "/run/sallyport/docker.sock"
     }
 
     #[test]
+    fn what_is_missing_is_named_once_and_nothing_is_made_up() {
+        let said = parsed("[worker]\nname = \"a\"\n", &[], &[]).unwrap_err();
+        let wanted = [
+            "worker.toml, line 1: [worker]: missing field `data-dir`",
+            "worker.toml: missing field `orchestrator`",
+            "worker.toml: [orchestrator]: missing field `url`",
+            "worker.toml: missing field `engine`",
+            "worker.toml: [engine]: missing field `socket`",
+        ];
+        assert_eq!(said.lines().collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
     fn every_mistake_is_named_at_once_with_its_place_and_what_is_allowed() {
         let text = GOOD
             .replace("data-dir", "datadir")

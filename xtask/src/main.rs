@@ -1,5 +1,11 @@
 //! `cargo demo`, `cargo ci` and friends: the two commands that prove the whole on one machine.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool on a terminal"
+)]
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 

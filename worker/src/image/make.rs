@@ -17,6 +17,9 @@ use futures::StreamExt as _;
 use std::collections::HashSet;
 use std::path::Path;
 
+/// How the engine begins to count down to its next try (`Retrying in 5 seconds`).
+const AGAIN: &str = "Retrying in ";
+
 /// One build.
 pub struct Build<'a> {
     /// The context.
@@ -97,12 +100,14 @@ pub async fn name(
         .map_err(|source| EngineError::call("name the image", source))
 }
 
-/// Pushes `repository:tag` with this bearer; the digest is the engine's word.
+/// Pushes `repository:tag` with this bearer; the digest is the engine's word. A layer that the registry does
+/// not take the engine sends again, five times and a minute in all, which the log says once.
 pub async fn push(
     engine: &Engine,
     repository: &Repository,
     tag: &str,
     token: &str,
+    log: &Log,
 ) -> Result<Digest, EngineError> {
     let credentials = DockerCredentials {
         registrytoken: Some(token.to_owned()),
@@ -114,9 +119,18 @@ pub async fn push(
         Some(options),
         Some(credentials)
     ));
-    let mut digest = None;
+    let (mut digest, mut again) = (None, false);
     while let Some(info) = engine.next_word(&mut said, "push the image").await? {
         let info = info.map_err(|source| EngineError::call("push the image", source))?;
+        if !again
+            && info
+                .status
+                .as_ref()
+                .is_some_and(|status| status.starts_with(AGAIN))
+        {
+            again = true;
+            log.line("the registry does not take a layer; the engine sends it again");
+        }
         // `<tag>: digest: sha256:… size: <n>`, the last word of a push.
         if let Some(status) = &info.status
             && let Some((_, rest)) = status.split_once("digest: ")

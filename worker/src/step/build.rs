@@ -9,7 +9,10 @@ use crate::image::{self, Build, BuildError, ContextError, Prepared};
 use contract::image::{ImageRef, Repository};
 use contract::protocol::{ImageClaim, Outcome};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+/// A push that fails after so long was repeated by the engine itself, layer by layer.
+const ENGINE_TRIED: Duration = Duration::from_secs(20);
 /// How the engine says that a disk is full.
 const DISK_FULL: &str = "no space left on device";
 
@@ -141,13 +144,16 @@ async fn pushed(
     bench.log.section("Push");
     for left in (0..REGISTRY_TRIES).rev() {
         let token = bench.right(repository, true).await?;
+        let began = Instant::now();
         let pushed = tokio::select! {
             () = bench.lease.work().cancelled() => return Err(Stop::Ended),
-            pushed = image::push(bench.engine, repository, tag, &token) => pushed,
+            pushed = image::push(bench.engine, repository, tag, &token, &bench.log) => pushed,
         };
         match pushed {
             Ok(digest) => return Ok(digest),
-            Err(error) if left == 0 => return Err(bench.registry(&error)),
+            Err(error) if left == 0 || began.elapsed() > ENGINE_TRIED => {
+                return Err(bench.registry(&error));
+            }
             Err(error) => bench.log.line(&format!("{}; trying again", chain(&error))),
         }
         bench.pause(REGISTRY_PAUSE).await?;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::path::Path;
 
 /// Every file's time in every image: 2023-11-14T22:13:20Z, also given to mmdebstrap as SOURCE_DATE_EPOCH.
