@@ -4,7 +4,7 @@ use crate::bench::Record;
 use crate::built::{Tests, cargo, programs, target};
 use crate::postgres::{Postgres, free_port};
 use crate::stages::Stages;
-use crate::{demo, needs, pictures, program, venv};
+use crate::{demo, images, needs, pictures, program, venv};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -120,6 +120,14 @@ pub(crate) fn run(options: &Options, sweep: Sweep) -> Result<()> {
     stages.run_if(is_root, NEEDS_ROOT, "killed demos", || {
         demo::kills(matches!(sweep, Sweep::Whole))
     })?;
+    if matches!(sweep, Sweep::Whole) {
+        stages.run_if(
+            is_root,
+            NEEDS_ROOT,
+            "images made twice",
+            images::made_twice_alike,
+        )?;
+    }
     if options.record {
         record(&stages)?;
     }

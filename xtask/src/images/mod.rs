@@ -13,5 +13,5 @@ mod wheel;
 
 pub(crate) use oci::Built;
 pub(crate) use push::push;
-pub(crate) use recipe::{build_all, is_cached, scratch_prefix};
+pub(crate) use recipe::{build_all, is_cached, made_twice_alike, scratch_prefix};
 pub(crate) use wheel::{Lock, download};

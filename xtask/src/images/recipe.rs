@@ -28,6 +28,23 @@ pub(crate) fn build_all(cache: &Path) -> Result<(Vec<Built>, PathBuf)> {
     Ok((images, folder))
 }
 
+/// Makes all images twice, in two empty folders, and fails where a digest differs.
+pub(crate) fn made_twice_alike() -> Result<()> {
+    let digests = || {
+        let cache = tempfile::tempdir()?;
+        let (images, _) = build_all(cache.path())?;
+        let named = |image: &Built| format!("{}@{}", image.name, image.digest);
+        anyhow::Ok(images.iter().map(named).collect::<Vec<_>>())
+    };
+    let (first, second) = (digests()?, digests()?);
+    anyhow::ensure!(
+        first == second,
+        "two makings differ:\n{first:#?}\n{second:#?}"
+    );
+    println!("{}", first.join("\n"));
+    Ok(())
+}
+
 /// Whether the cache has them all.
 pub(crate) fn is_cached(cache: &Path) -> bool {
     folder(cache).join("images.json").is_file()
