@@ -33,6 +33,7 @@ PUT  /api/v1/projects/{project}/settings                                      40
 GET  /api/v1/projects/{project}/hooks                                         401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/hooks                                         401 404 403 403 403 201 201
 POST /api/v1/projects/{project}/hooks/{hook}/disable                          401 404 403 403 403 404 404
+POST /api/v1/projects/{project}/hooks/{hook}/secret                           401 404 403 403 403 404 404
 GET  /api/v1/projects/{project}/runs                                          401 404 200 200 200 200 200
 GET  /api/v1/projects/{project}/runs/{number}                                 401 404 200 200 200 200 200
 POST /api/v1/projects/{project}/runs/{number}/cancel                          401 404 202 202 403 202 202
@@ -275,6 +276,9 @@ impl House {
             }
             "/api/v1/projects/{project}/hooks" => {
                 json(r#"{"provider":"git","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#)
+            }
+            "/api/v1/projects/{project}/hooks/{hook}/secret" => {
+                json(r#"{"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#)
             }
             "/api/v1/projects/{project}/environments/{environment}/promotions" => {
                 json(r#"{"run":1}"#)

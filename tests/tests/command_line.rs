@@ -118,3 +118,49 @@ async fn settings_for_another_registry_are_refused_when_they_are_applied() -> an
     house.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_gets_another_secret_and_is_switched_off() -> anyhow::Result<()> {
+    let house = Orchestrator::still().await?;
+    let ada = Browser::of(&house, "ada", &[(Role::Admin, None)]).await?;
+    let made =
+        identity::make_token(&house.app().ground, &Actor::System, &ada.person, "laptop").await?;
+    let folder = tempfile::tempdir()?;
+    let (token, secret) = (folder.path().join("token"), folder.path().join("secret"));
+    std::fs::write(&token, made.secret.as_bytes())?;
+    std::fs::write(&secret, "another secret of theirs")?;
+    let (url, file) = (house.url(), secret.to_str().unwrap());
+    let ask = async |words: &[&str]| says(&url, &token, words).await;
+
+    let add = [
+        "hook",
+        "add",
+        "shop",
+        "--provider",
+        "github",
+        "--secret-file",
+        file,
+    ];
+    let (said, code) = ask(&add).await;
+    assert_eq!(code, 0, "{said}");
+    let hook = said.trim_end().rsplit('/').next().unwrap().to_owned();
+    let (said, _) = ask(&["hook", "list", "shop"]).await;
+    assert!(said.contains(&format!("{hook}  github  on")), "{said}");
+
+    let rotate = ["hook", "rotate", "shop", &hook, "--secret-file", file];
+    let (said, code) = ask(&rotate).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("good for 24 h more"), "{said}");
+    let (said, code) = ask(&[&rotate[..], &["--keep-hours", "745"]].concat()).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("`keep_hours` is at most 744"), "{said}");
+
+    let (said, code) = ask(&["hook", "disable", "shop", &hook]).await;
+    assert_eq!(code, 0, "{said}");
+    let (said, _) = ask(&["hook", "list", "shop"]).await;
+    assert!(said.contains(&format!("{hook}  github  off")), "{said}");
+    let (said, code) = ask(&rotate).await;
+    assert_eq!(code, 1, "what is off gets no secret: {said}");
+    house.stop().await;
+    Ok(())
+}

@@ -8,6 +8,7 @@ use crate::audit::{self, Record};
 use crate::clock::At;
 use crate::identity::{Actor, PersonId};
 use crate::project::ProjectId;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A hook as requests are verified with it. No `Debug`: it holds secrets.
@@ -125,4 +126,55 @@ pub async fn disable_hook(
     let disabled = disabled?;
     intake.reload().await?;
     Ok(disabled)
+}
+
+/// Gives a hook of a project another secret; the one that holds is good for `keep` more, any older one no
+/// more. False when the project has no hook with this id that is on.
+pub async fn rotate_hook(
+    intake: &Intake,
+    actor: &Actor,
+    project_id: &ProjectId,
+    id: &HookId,
+    secret: &str,
+    keep: Duration,
+) -> Result<Result<bool, InvalidSecret>, DeliveryError> {
+    let ground = intake.ground().clone();
+    let mut conn = ground.db.reader().await?;
+    let found = store::hook_row(&mut conn, id.as_str()).await?;
+    drop(conn);
+    let found = found.filter(|hook| hook.project_id == project_id.as_str());
+    let Some(provider) = found.and_then(|hook| Provider::parse(&hook.provider)) else {
+        return Ok(Ok(false));
+    };
+    let key = match provider::key(provider, secret) {
+        Ok(key) => key,
+        Err(invalid) => return Ok(Err(invalid)),
+    };
+    let secret_id = HookSecretId::new(&*ground.ids);
+    let context = context(id.as_str(), secret_id.as_str());
+    let sealed = intake.sealer().seal(&*ground.ids, &context, &key);
+    let (actor, project_id, id) = (actor.clone(), project_id.clone(), id.clone());
+    let writing = ground.clone();
+    let rotated: Result<bool, DeliveryError> = ground
+        .db
+        .write("delivery.rotate-hook", move |conn| {
+            Box::pin(async move {
+                let (now, project) = (writing.now(), project_id.as_str());
+                let until = now.plus(keep);
+                if !store::end_secrets(conn, project, &id, now, until).await? {
+                    return Ok(false);
+                }
+                store::insert_secret(conn, secret_id.as_str(), &id, &sealed, now).await?;
+                let record = Record::new("hook.secret-rotated", format!("hook:{id}"), &actor)
+                    .project(project)
+                    .with("secret", secret_id.as_str())
+                    .with("previous_until", until.to_string());
+                audit::append(conn, now, &*writing.ids, record).await?;
+                Ok(true)
+            })
+        })
+        .await;
+    let rotated = rotated?;
+    intake.reload().await?;
+    Ok(Ok(rotated))
 }

@@ -24,7 +24,7 @@ mod stories;
 pub use event::{
     GitBody, GitRef, Push, Pushed, REFS_MAX, RefChange, Understood, is_ref_name, understand,
 };
-pub use hook::{AddHook, AddedHook, add_hook, disable_hook};
+pub use hook::{AddHook, AddedHook, add_hook, disable_hook, rotate_hook};
 pub use intake::{BodyRoom, Intake};
 pub use payload::payload;
 pub use provider::{key_of_git, sign_git};

@@ -66,6 +66,28 @@ pub(super) async fn disable_hook(
     Ok(rows == 1)
 }
 
+/// Ends a hook's secrets: what holds without an end at `until`, what had an end already now. False when the
+/// project has no such hook that is on.
+pub(super) async fn end_secrets(
+    conn: &mut Conn,
+    project_id: &str,
+    hook_id: &HookId,
+    now: At,
+    until: At,
+) -> Result<bool, Error> {
+    let rows = crate::execute!(
+        conn,
+        "UPDATE hook_secret SET until_at = CASE WHEN until_at IS NULL THEN $1 ELSE $2 END
+         WHERE hook_id = (SELECT id FROM hook WHERE id = $3 AND project_id = $4 AND disabled_at IS NULL)
+           AND (until_at IS NULL OR until_at > $2)",
+        until.0,
+        now.0,
+        hook_id.as_str(),
+        project_id
+    )?;
+    Ok(rows > 0)
+}
+
 /// A secret that may verify, with its hook.
 #[derive(sqlx::FromRow)]
 pub(super) struct SecretRow {

@@ -108,6 +108,15 @@ impl House {
         self.request(self.git.as_str(), headers, body).await
     }
 
+    async fn project(&self) -> ProjectId {
+        let mut conn = self.intake.ground().db.reader().await.unwrap();
+        project::by_name(&mut conn, "shop")
+            .await
+            .unwrap()
+            .unwrap()
+            .id
+    }
+
     async fn one(&self, sql: &'static str) -> i64 {
         let mut conn = self.intake.ground().db.reader().await.unwrap();
         crate::fetch_one!(conn, (i64,), sql).unwrap().0
@@ -270,10 +279,7 @@ crate::store_tests! {
 
     fn a_hook_that_is_switched_off_is_no_entrance_any_more(db: Db) {
         let house = House::on(db).await;
-        let project = {
-            let mut conn = house.intake.ground().db.reader().await.unwrap();
-            project::by_name(&mut conn, "shop").await.unwrap().unwrap().id
-        };
+        let project = house.project().await;
         let other = ProjectId::new(&*house.intake.ground().ids);
         let off = |project| disable_hook(&house.intake, &Actor::System, project, &house.git);
         assert!(!off(&other).await.unwrap(), "it is not that project's");
@@ -323,24 +329,33 @@ crate::store_tests! {
 
     fn both_secrets_hold_during_a_rotation_and_the_old_one_ends(db: Db) {
         let house = House::on(db).await;
-        let until = house.clock.now().plus(DAY).0;
-        let next = HookId::parse(house.github.as_str()).unwrap();
-        let ground = house.intake.ground().clone();
-        let sealed = house.intake.sealer().seal(&*ground.ids, &hook::context(next.as_str(), "new"), b"the next secret of theirs");
-        let now = ground.now().plus(Duration::from_secs(1));
-        ground.db.write("test.rotate", move |conn| Box::pin(async move {
-            crate::execute!(conn, "UPDATE hook_secret SET until_at = $1", until)?;
-            store::insert_secret(conn, "new", &next, &sealed, now).await
-        })).await.unwrap();
-        house.intake.reload().await.unwrap();
+        let project = house.project().await;
+        let rotates = async |hook, secret, keep| {
+            let actor = Actor::System;
+            rotate_hook(&house.intake, &actor, &project, hook, secret, keep).await.unwrap()
+        };
         let send = |secret: &'static str, id: &'static str| {
             let headers = github_headers(secret, id, id.as_bytes());
             house.request(house.github.as_str(), headers, id.as_bytes())
         };
-        assert!(matches!(send(GITHUB_SECRET, "a").await, Got::Received(Received::Accepted { .. })));
-        assert!(matches!(send("the next secret of theirs", "b").await, Got::Received(Received::Accepted { .. })));
+        let taken = |got: Got| matches!(got, Got::Received(Received::Accepted { .. }));
+        let (second, third) = ("the next secret of theirs", "and the one after that");
+        assert!(rotates(&house.github, "short", DAY).await.is_err());
+        assert_eq!(rotates(&house.github, second, DAY).await, Ok(true));
+        assert!(taken(send(GITHUB_SECRET, "a").await));
+        assert!(taken(send(second, "b").await));
         house.clock.advance(DAY);
         assert_eq!(send(GITHUB_SECRET, "c").await, Got::Refused(RefusalReason::SignatureWrong));
-        assert!(matches!(send("the next secret of theirs", "d").await, Got::Received(Received::Accepted { .. })));
+        assert!(taken(send(second, "d").await));
+
+        // Two hold at most, and one that leaked can go at once.
+        assert_eq!(rotates(&house.github, GITHUB_SECRET, DAY).await, Ok(true));
+        assert_eq!(rotates(&house.github, third, Duration::ZERO).await, Ok(true));
+        for (secret, id) in [(second, "e"), (GITHUB_SECRET, "f")] {
+            assert_eq!(send(secret, id).await, Got::Refused(RefusalReason::SignatureWrong), "{id}");
+        }
+        assert!(taken(send(third, "g").await));
+        assert!(disable_hook(&house.intake, &Actor::System, &project, &house.github).await.unwrap());
+        assert_eq!(rotates(&house.github, second, DAY).await, Ok(false), "it is off");
     }
 }

@@ -133,6 +133,10 @@ fn api() -> Router<Arc<App>> {
             "/api/v1/projects/{project}/hooks/{hook}/disable",
             post(api::hooks::disable),
         )
+        .route(
+            "/api/v1/projects/{project}/hooks/{hook}/secret",
+            post(api::hooks::rotate),
+        )
         .route("/api/v1/workers/tokens", post(api::workers::make_token))
         .route("/api/v1/workers/{name}/{act}", post(api::workers::act))
         .route("/api/v1/projects/{project}/runs", get(api::runs::list))

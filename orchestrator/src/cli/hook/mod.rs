@@ -1,4 +1,4 @@
-//! `sallyport hook add`, `sallyport hook install`, and what an installed hook runs.
+//! `sallyport hook add|list|rotate|disable|install`, and what an installed hook runs.
 //!
 //! *Comes in*: a project, a secret; in an installed hook, what was pushed.
 //! *Goes out*: calls of the API; deliveries, signed anew at each try.
@@ -41,6 +41,31 @@ pub(super) enum HookCommand {
         /// The person whose pushes these are, when only they can push.
         #[arg(long)]
         pusher: Option<String>,
+    },
+    /// The entrances of a project.
+    List {
+        /// The project.
+        project: String,
+    },
+    /// Give an entrance another secret; the one before stays good for a while.
+    Rotate {
+        /// The project.
+        project: String,
+        /// The hook's id: `sallyport hook list` says it.
+        hook: String,
+        /// A file that holds the new secret.
+        #[arg(long)]
+        secret_file: PathBuf,
+        /// For so many hours more the secret before is good; 0 when it has leaked.
+        #[arg(long, default_value_t = 24)]
+        keep_hours: u32,
+    },
+    /// Switch an entrance off: nothing comes in by it any more.
+    Disable {
+        /// The project.
+        project: String,
+        /// The hook's id: `sallyport hook list` says it.
+        hook: String,
     },
     /// Make an entrance for a bare repository of this host, and its post-receive hook.
     Install {
@@ -87,6 +112,27 @@ pub(super) async fn run(config: &Place, command: HookCommand) -> anyhow::Result<
                 Answer::Refused(code) => Ok(code),
             }
         }
+        HookCommand::List { project } => list(&Client::open(config)?, &project).await,
+        HookCommand::Rotate {
+            project,
+            hook,
+            secret_file,
+            keep_hours,
+        } => {
+            let secret = super::read_secret(&secret_file)?;
+            let client = Client::open(config)?;
+            let path = format!("/api/v1/projects/{project}/hooks/{hook}/secret");
+            let body = json!({ "secret": &*secret, "keep_hours": keep_hours });
+            let done =
+                format!("rotated: {hook}; the secret before is good for {keep_hours} h more");
+            told(client.post::<Value>(&path, &body).await?, &done)
+        }
+        HookCommand::Disable { project, hook } => {
+            let client = Client::open(config)?;
+            let path = format!("/api/v1/projects/{project}/hooks/{hook}/disable");
+            let done = format!("switched off: {hook}");
+            told(client.post::<Value>(&path, &json!({})).await?, &done)
+        }
         HookCommand::Install {
             repository,
             project,
@@ -95,6 +141,31 @@ pub(super) async fn run(config: &Place, command: HookCommand) -> anyhow::Result<
         HookCommand::Deliver { repository } => deliver::deliver(&repository).await,
         HookCommand::Retry { repository } => deliver::retry(&repository).await,
     }
+}
+
+fn told(answer: Answer<Value>, done: &str) -> anyhow::Result<u8> {
+    Ok(match answer {
+        Answer::Good(_) => {
+            say(done);
+            exit::YES
+        }
+        Answer::Refused(code) => code,
+    })
+}
+
+async fn list(client: &Client, project: &str) -> anyhow::Result<u8> {
+    let path = format!("/api/v1/projects/{project}/hooks");
+    let hooks = match client.get::<Vec<Value>>(&path).await? {
+        Answer::Good(hooks) => hooks,
+        Answer::Refused(code) => return Ok(code),
+    };
+    for hook in hooks {
+        let text = |key: &str| hook.get(key).and_then(Value::as_str).unwrap_or_default();
+        let off = hook.get("disabled").and_then(Value::as_bool) == Some(true);
+        let state = if off { "off" } else { "on" };
+        say(&format!("{}  {:<6}  {state}", text("id"), text("provider")));
+    }
+    Ok(exit::YES)
 }
 
 /// Makes the hook at the server; where it listens.

@@ -1,4 +1,5 @@
-//! `POST /api/v1/projects/{project}/hooks`, `GET …/hooks`, `POST …/hooks/{hook}/disable`.
+//! `POST /api/v1/projects/{project}/hooks`, `GET …/hooks`, `POST …/hooks/{hook}/secret`,
+//! `POST …/hooks/{hook}/disable`.
 
 use crate::app::App;
 use crate::delivery::{self, AddHook, HookId, Provider};
@@ -11,7 +12,13 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// How long the secret before is good when nobody says otherwise.
+const KEEP_HOURS: u32 = 24;
+/// A month: who has not changed a sender by then has forgotten it.
+const KEEP_HOURS_MAX: u32 = 31 * 24;
 
 /// A hook to be made. No `Debug`: it holds a secret.
 #[derive(Deserialize)]
@@ -89,6 +96,52 @@ pub async fn list(
     };
     let hooks = hooks.map_err(failed)?.into_iter().map(listed).collect();
     Ok(Json(hooks))
+}
+
+/// Another secret for a hook. No `Debug`: it holds it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSecret {
+    secret: Zeroizing<String>,
+    /// For so many hours more the one that holds is good; a day if not given.
+    keep_hours: Option<u32>,
+}
+
+/// What came of a new secret.
+#[derive(Serialize)]
+pub struct SecretRotated {
+    /// The hook's id.
+    pub id: String,
+    /// For so many hours more the secret before is good.
+    pub keep_hours: u32,
+}
+
+/// Gives a hook another secret.
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    caller: ApiCaller,
+    Path((name, hook)): Path<(String, String)>,
+    Json(new): Json<NewSecret>,
+) -> Result<Json<SecretRotated>, Problem> {
+    let project = found(&app, &name).await?;
+    caller.must(Permission::Administer, project.id.as_str())?;
+    let id = HookId::parse(&hook).ok_or_else(Problem::not_found)?;
+    let keep_hours = new.keep_hours.unwrap_or(KEEP_HOURS);
+    if keep_hours > KEEP_HOURS_MAX {
+        let detail = format!("`keep_hours` is at most {KEEP_HOURS_MAX}");
+        return Err(Problem::new(Code::BadDocument, detail));
+    }
+    let keep = Duration::from_secs(u64::from(keep_hours) * 3_600);
+    let (intake, actor) = (&app.intake, &caller.0.actor);
+    let rotated = delivery::rotate_hook(intake, actor, &project.id, &id, &new.secret, keep).await;
+    match rotated.map_err(|error| Problem::internal(&error))? {
+        Ok(true) => Ok(Json(SecretRotated {
+            id: hook,
+            keep_hours,
+        })),
+        Ok(false) => Err(Problem::not_found()),
+        Err(invalid) => Err(Problem::new(Code::InvalidSecret, invalid.to_string())),
+    }
 }
 
 /// What came of switching off.
