@@ -108,7 +108,7 @@ impl App {
         )
         .await?;
         let signer = SignerClient::new(&config.signer);
-        let mirrors = Mirrors::new(&data_dir.join("mirrors"));
+        let mirrors = Mirrors::new(&data_dir.join("mirrors")).given(&config.source);
         let (bells, tasks) = (Bells::default(), Tasks::default());
         let promotions = promotion::Hands {
             registry: registry.clone(),

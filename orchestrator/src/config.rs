@@ -31,6 +31,9 @@ pub struct Config {
     pub signer: Signer,
     /// `[registry]`
     pub registry: Registry,
+    /// `[source]`: how repositories are fetched.
+    #[serde(default)]
+    pub source: Source,
     /// `[tools]`: the images that `analyze` and `scan` use.
     #[serde(default)]
     pub tools: Tools,
@@ -122,6 +125,17 @@ pub struct Signer {
     pub socket: PathBuf,
     /// The uid that the signer runs under; another peer is refused.
     pub uid: u32,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Source {
+    /// Names and passwords for https, as git-credential-store(1) keeps them: a line
+    /// `https://<name>:<token>@<host>` each. Only read.
+    pub credentials_file: Option<PathBuf>,
+    /// The CA certificates of a forge with one of its own, PEM; they stand in for the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[registry]`

@@ -75,6 +75,12 @@ fn server_faults(config: &Config) -> Vec<Fault> {
     if let Some(file) = &config.registry.ca_file {
         note("registry", "ca-file", certificates(file));
     }
+    if let Some(file) = &config.source.credentials_file {
+        note("source", "credentials-file", private_file(file));
+    }
+    if let Some(file) = &config.source.ca_file {
+        note("source", "ca-file", certificates(file));
+    }
     faults.extend(master_key(&config.master_key));
     faults
 }

@@ -3,6 +3,7 @@
 //! no prompt.
 
 use super::error::SourceError;
+use crate::config::Source;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// What git says is for people; the end of it says why.
 const SAID_BYTES_MAX: usize = 2_000;
+/// How git says that a forge wants to know who asks.
+const DENIED: [&str; 2] = ["could not read Username", "Authentication failed"];
+const MEND: &str = " (the server's names and tokens for https are in `[source] credentials-file`)";
 /// What is mirrored: branches and tags, as they are now. What is gone is pruned first: a branch `rel` that
 /// is left here would forbid a branch `rel/1` for ever. No object goes away by that, and commits that runs
 /// are made of have refs of their own.
@@ -45,13 +49,14 @@ pub(super) async fn fetch(
     into: &Path,
     config: &Path,
     address: &str,
+    access: &Source,
 ) -> Result<(), SourceError> {
     let failed = |problem: String| SourceError::Git {
         project: project.to_owned(),
         problem,
     };
     sweep_locks(into);
-    write_config(config, into, address)
+    write_config(config, into, address, access)
         .map_err(|e| failed(format!("write {}: {e}", config.display())))?;
     let mut git = tokio::process::Command::new("git");
     git.arg("--git-dir")
@@ -105,19 +110,36 @@ pub(super) async fn fetch(
         .filter(|c| !c.is_control() || *c == '\n')
         .take(SAID_BYTES_MAX)
         .collect();
-    Err(failed(said))
+    let denied = DENIED.iter().any(|words| said.contains(words));
+    let mend = if denied { MEND } else { "" };
+    Err(failed(format!("{said}{mend}")))
+}
+
+/// Git's own reader of the operator's file. It is asked only for what the address' host may have, and never
+/// told to forget what a forge has refused: the file is not ours to change.
+fn credential_helper(file: &Path) -> String {
+    let file = file.display().to_string().replace('\'', r"'\''");
+    format!("!f() {{ test \"$1\" = get && git credential-store --file '{file}' get; }}; f")
 }
 
 /// `safe.directory` for exactly the repository that is fetched, when it is one of this host; objects of
 /// others are checked as they come.
-fn write_config(config: &Path, into: &Path, address: &str) -> std::io::Result<()> {
+fn write_config(config: &Path, into: &Path, address: &str, access: &Source) -> std::io::Result<()> {
     let mut text = String::from(
         "[transfer]\n\tfsckObjects = true\n[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n",
     );
     // A host that takes the connection and says nothing is given up before the whole time is over.
     text.push_str("[http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 120\n");
     let path = address.strip_prefix("file://").unwrap_or(address);
-    let quoted = |path: &str| path.replace('\\', "\\\\").replace('"', "\\\"");
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    if let Some(file) = &access.ca_file {
+        let file = quoted(&file.display().to_string());
+        text.push_str(&format!("\tsslCAInfo = \"{file}\"\n"));
+    }
+    if let Some(file) = &access.credentials_file {
+        let helper = quoted(&credential_helper(file));
+        text.push_str(&format!("[credential]\n\thelper = \"{helper}\"\n"));
+    }
     text.push_str("[safe]\n");
     if path.starts_with('/') {
         text.push_str(&format!("\tdirectory = \"{}\"\n", quoted(path)));

@@ -4,6 +4,7 @@ use super::error::SourceError;
 use super::fetch::fetch;
 use super::read::{self, CommitInfo, Contribution, FileAt};
 use super::{Archive, archive};
+use crate::config::Source;
 use contract::digest::CommitId;
 use git2::{Repository, RepositoryInitOptions};
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub struct Mirrors {
     root: PathBuf,
+    access: Source,
     /// One fetch of a project at a time: two would fight for the same refs.
     fetching: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>,
     /// One mirror is made at a time.
@@ -28,11 +30,18 @@ impl Mirrors {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            access: Source::default(),
             fetching: Arc::default(),
             making: Arc::default(),
             #[cfg(test)]
             fetches: Arc::default(),
         }
+    }
+
+    /// Fetches with what the operator gives.
+    pub fn given(self, access: &Source) -> Self {
+        let access = access.clone();
+        Self { access, ..self }
     }
 
     /// Fetches branches and tags of the repository at `address` (a path or URL).
@@ -49,7 +58,7 @@ impl Mirrors {
         self.with(project, |_, _| Ok(())).await?;
         let into = self.root.join(format!("{project}.git"));
         let config = self.root.join(format!("{project}.gitconfig"));
-        let fetching = fetch(project, &into, &config, address);
+        let fetching = fetch(project, &into, &config, address, &self.access);
         crate::kill::outside("source.fetch", fetching).await
     }
 
@@ -222,6 +231,9 @@ fn open(path: &Path, making: &Mutex<()>) -> Result<Repository, git2::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
+    use http::StatusCode;
 
     #[tokio::test]
     async fn a_process_that_died_while_it_made_a_mirror_hinders_no_later_one() {
@@ -232,5 +244,94 @@ mod tests {
         let found = mirrors.resolve("shop", "refs/heads/main").await.unwrap();
         assert_eq!(found, None);
         assert!(root.path().join("shop.git/HEAD").is_file());
+    }
+
+    /// A forge at `https://localhost:<port>` with a certificate of its own, which gives a repository's files
+    /// (git's older way over http) to who knows the token; and its certificate.
+    async fn forge(repository: &Path, token: &str) -> (u16, String) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = own.cert.pem();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![own.cert.der().clone()],
+                rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der())
+                    .unwrap(),
+            )
+            .unwrap();
+        let wanted = format!("Basic {}", BASE64.encode(format!("robot:{token}")));
+        let files = repository.to_owned();
+        let answer = move |headers: http::HeaderMap, uri: http::Uri| async move {
+            if headers
+                .get("authorization")
+                .is_none_or(|given| given != wanted.as_str())
+            {
+                let ask = [("www-authenticate", "Basic realm=\"forge\"")];
+                return (StatusCode::UNAUTHORIZED, ask, Vec::new());
+            }
+            let path = uri.path().trim_start_matches("/shop.git/");
+            let no_more = [("cache-control", "no-store")];
+            match std::fs::read(files.join(path)) {
+                Ok(bytes) => (StatusCode::OK, no_more, bytes),
+                Err(_) => (StatusCode::NOT_FOUND, no_more, Vec::new()),
+            }
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let tls = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls));
+        let app = axum::Router::new().fallback(answer);
+        let serving = axum_server::from_tcp_rustls(listener, tls).unwrap();
+        tokio_util::task::TaskTracker::new().spawn(serving.serve(app.into_make_service()));
+        (port, certificate)
+    }
+
+    #[tokio::test]
+    async fn a_private_repository_is_fetched_with_the_operators_credentials_which_stay_as_they_are()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let repository = Repository::init_bare(at("shop.git")).unwrap();
+        let who = git2::Signature::now("Dana", "dana@shop.example").unwrap();
+        let tree = repository.treebuilder(None).unwrap().write().unwrap();
+        let tree = repository.find_tree(tree).unwrap();
+        let commit = repository
+            .commit(Some("refs/heads/main"), &who, &who, "first", &tree, &[])
+            .unwrap();
+        let told = std::process::Command::new("git")
+            .arg("--git-dir")
+            .arg(at("shop.git"))
+            .arg("update-server-info")
+            .status();
+        assert!(told.unwrap().success());
+        let (port, certificate) = forge(&at("shop.git"), "good").await;
+        std::fs::write(at("ca.pem"), certificate).unwrap();
+        let credentials = at("it's a file");
+        let mirrors = Mirrors::new(&at("mirrors")).given(&Source {
+            credentials_file: Some(credentials.clone()),
+            ca_file: Some(at("ca.pem")),
+        });
+        let address = format!("https://localhost:{port}/shop.git");
+
+        // For another host there is one that would do; it goes to no other.
+        for bad in [
+            format!("https://robot:bad@localhost:{port}\n"),
+            "https://robot:good@other.example\n".to_owned(),
+        ] {
+            std::fs::write(&credentials, &bad).unwrap();
+            let refused = mirrors.fetch("shop", &address).await.unwrap_err();
+            let said = format!("{refused}");
+            assert!(!said.contains("bad") && !said.contains("good"), "{said}");
+            assert!(said.contains("[source] credentials-file"), "{said}");
+            assert_eq!(std::fs::read_to_string(&credentials).unwrap(), bad);
+        }
+        let good = format!("https://robot:good@localhost:{port}\n");
+        std::fs::write(&credentials, good).unwrap();
+        mirrors.fetch("shop", &address).await.unwrap();
+        let found = mirrors.resolve("shop", "refs/heads/main").await.unwrap();
+        assert_eq!(found.unwrap().to_string(), commit.to_string());
     }
 }
