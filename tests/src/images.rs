@@ -36,6 +36,14 @@ pub struct Wish<'a> {
     pub only_here: &'a str,
 }
 
+/// The program and nothing else.
+pub const STEPS: Wish<'static> = Wish {
+    program: "/steps",
+    volumes: &[],
+    on_build: &[],
+    only_here: "",
+};
+
 impl Registry {
     /// Starts it and compiles the program.
     pub async fn start(address: &str) -> anyhow::Result<Self> {

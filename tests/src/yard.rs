@@ -21,6 +21,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Steps at once.
 const SLOTS: u32 = 4;
 
+/// A pipeline of these steps, which a push to `main` starts.
+pub fn pipeline(steps: &str) -> String {
+    format!("version: 1\non: {{ push: {{ branches: [main] }} }}\nsteps:\n{steps}")
+}
+
+/// A `run` step in one line.
+pub fn run(name: &str, image: &str, command: &[&str], more: &str) -> String {
+    format!("  {name}: {{ run: {{ image: \"{image}\", command: {command:?} }}{more} }}\n")
+}
+
 /// One step as the database has it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct StepRow {
@@ -262,6 +272,18 @@ impl Yard {
         .fetch_optional(&mut self.database_reader().await?)
         .await?;
         Ok((log, dropped.map_or(0, |(bytes,)| bytes)))
+    }
+
+    /// Waits until a step of the first run has printed this.
+    pub async fn until_it_prints(&self, step: &str, text: &str) -> anyhow::Result<()> {
+        self.until("the step prints", async || {
+            let Ok(step) = self.step(1, step).await else {
+                return Ok(None);
+            };
+            let log = self.log(&step).await.unwrap_or_default().0;
+            Ok(String::from_utf8_lossy(&log).contains(text).then_some(()))
+        })
+        .await
     }
 
     /// Looks again and again until there is an answer.

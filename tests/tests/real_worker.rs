@@ -2,28 +2,12 @@
 
 use nix::sys::signal::{Signal, kill};
 use std::time::Duration;
-use tests::images::{Registry, Wish};
+use tests::images::{Registry, STEPS, Wish};
 use tests::place::Place;
-use tests::yard::{Wanted, Yard};
+use tests::yard::{Wanted, Yard, pipeline, run};
 
 /// How long the orchestrator lies dead.
 const AWAY: Duration = Duration::from_secs(20);
-
-const STEPS: Wish<'static> = Wish {
-    program: "/steps",
-    volumes: &[],
-    on_build: &[],
-    only_here: "",
-};
-
-fn pipeline(steps: &str) -> String {
-    format!("version: 1\non: {{ push: {{ branches: [main] }} }}\nsteps:\n{steps}")
-}
-
-/// A `run` step in one line.
-fn run(name: &str, image: &str, command: &[&str], more: &str) -> String {
-    format!("  {name}: {{ run: {{ image: \"{image}\", command: {command:?} }}{more} }}\n")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
@@ -39,16 +23,7 @@ async fn a_step_goes_on_while_the_orchestrator_lies_dead() {
     };
     let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     yard.push(0).await.unwrap();
-    yard.until("the step prints", async || {
-        let step = yard.step(1, "unit").await;
-        let Ok(step) = step else { return Ok(None) };
-        let log = yard.log(&step).await.unwrap_or_default().0;
-        Ok(String::from_utf8_lossy(&log)
-            .contains("line 50\n")
-            .then_some(()))
-    })
-    .await
-    .unwrap();
+    yard.until_it_prints("unit", "line 50\n").await.unwrap();
     yard.kill_server().unwrap();
     tokio::time::sleep(AWAY).await;
     yard.start_server().unwrap();

@@ -3,25 +3,9 @@
 
 use nix::sys::signal::{Signal, kill};
 use tests::engine::{FaultyEngine, OwnEngine};
-use tests::images::{Registry, Wish};
+use tests::images::{Registry, STEPS, Wish};
 use tests::place::Place;
-use tests::yard::{Wanted, Yard};
-
-const STEPS: Wish<'static> = Wish {
-    program: "/steps",
-    volumes: &[],
-    on_build: &[],
-    only_here: "",
-};
-
-fn pipeline(steps: &str) -> String {
-    format!("version: 1\non: {{ push: {{ branches: [main] }} }}\nsteps:\n{steps}")
-}
-
-/// A `run` step in one line.
-fn run(name: &str, image: &str, command: &[&str], more: &str) -> String {
-    format!("  {name}: {{ run: {{ image: \"{image}\", command: {command:?} }}{more} }}\n")
-}
+use tests::yard::{Wanted, Yard, pipeline, run};
 
 /// An image that an engine which is kept does not hold already.
 async fn new_image(registry: &Registry, name: &str) -> String {
@@ -43,18 +27,6 @@ async fn ends(yard: &Yard, step: &str, leases: usize) -> Vec<String> {
     })
     .await
     .unwrap()
-}
-
-async fn until_it_prints(yard: &Yard, step: &str, line: &str) {
-    yard.until("the step prints", async || {
-        let Ok(step) = yard.step(1, step).await else {
-            return Ok(None);
-        };
-        let log = yard.log(&step).await.unwrap_or_default().0;
-        Ok(String::from_utf8_lossy(&log).contains(line).then_some(()))
-    })
-    .await
-    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +104,7 @@ async fn a_registry_that_is_silent_or_down_costs_a_lease_after_bounded_tries() {
     registry.returns().await.unwrap();
     assert_eq!(ends(&yard, "pulls", 3).await[2], "passed");
 
-    until_it_prints(&yard, "web", "line 50\n").await;
+    yard.until_it_prints("web", "line 50\n").await.unwrap();
     kill(registry.pid().unwrap(), Signal::SIGSTOP).unwrap();
     let silent = ends(&yard, "web", 1).await;
     assert_eq!(
@@ -237,7 +209,7 @@ async fn output_that_is_cut_off_is_never_a_whole_log() {
     };
     let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     yard.push(0).await.unwrap();
-    until_it_prints(&yard, "unit", "line 50\n").await;
+    yard.until_it_prints("unit", "line 50\n").await.unwrap();
     engine.cut();
     assert_eq!(yard.ended(1).await.unwrap(), "passed ");
     let lost =
@@ -275,7 +247,7 @@ async fn a_step_on_an_engine_that_hangs_ends_at_its_deadline_and_the_next_one_ru
     };
     let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
     yard.push(0).await.unwrap();
-    until_it_prints(&yard, "unit", "line 50\n").await;
+    yard.until_it_prints("unit", "line 50\n").await.unwrap();
     engine.dockerd(Signal::SIGSTOP).unwrap();
     assert_eq!(yard.ended(1).await.unwrap(), "deadline of step unit");
     assert_eq!(yard.leases("unit").await.unwrap(), ["deadline 5 s"]);
