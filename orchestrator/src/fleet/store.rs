@@ -82,14 +82,23 @@ impl TryFrom<WorkerRow> for Worker {
     }
 }
 
+/// What is read of workers, and which.
+macro_rules! workers {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at,
+                    drained_at, revoked_at FROM worker ",
+            $which
+        )
+    };
+}
+
 /// The worker that holds this certificate, by the SHA-256 of its DER.
 pub async fn by_certificate(conn: &mut Conn, digest: &Digest) -> Result<Option<Worker>, Error> {
     let row = crate::fetch_optional!(
         conn,
         WorkerRow,
-        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
-                revoked_at
-         FROM worker WHERE certificate_digest = $1",
+        workers!("WHERE certificate_digest = $1"),
         digest.to_string()
     )?;
     row.map(Worker::try_from).transpose()
@@ -97,39 +106,19 @@ pub async fn by_certificate(conn: &mut Conn, digest: &Digest) -> Result<Option<W
 
 /// A worker by its id.
 pub async fn by_id(conn: &mut Conn, id: &WorkerId) -> Result<Option<Worker>, Error> {
-    let row = crate::fetch_optional!(
-        conn,
-        WorkerRow,
-        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
-                revoked_at
-         FROM worker WHERE id = $1",
-        id.as_str()
-    )?;
+    let row = crate::fetch_optional!(conn, WorkerRow, workers!("WHERE id = $1"), id.as_str())?;
     row.map(Worker::try_from).transpose()
 }
 
 /// A worker by its name.
 pub async fn by_name(conn: &mut Conn, name: &Name) -> Result<Option<Worker>, Error> {
-    let row = crate::fetch_optional!(
-        conn,
-        WorkerRow,
-        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
-                revoked_at
-         FROM worker WHERE name = $1",
-        name.as_str()
-    )?;
+    let row = crate::fetch_optional!(conn, WorkerRow, workers!("WHERE name = $1"), name.as_str())?;
     row.map(Worker::try_from).transpose()
 }
 
 /// Every worker by name, for pages; the revoked ones, too.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Worker>, Error> {
-    let rows = crate::fetch_all!(
-        conn,
-        WorkerRow,
-        "SELECT id, name, public, granted_level, version, level, isolation, slots, enrolled_at, seen_at, drained_at,
-                revoked_at
-         FROM worker ORDER BY name LIMIT 1000"
-    )?;
+    let rows = crate::fetch_all!(conn, WorkerRow, workers!("ORDER BY name LIMIT 1000"))?;
     rows.into_iter().map(Worker::try_from).collect()
 }
 
