@@ -118,6 +118,11 @@ impl std::error::Error for Missing {}
 
 /// Makes sure that everything is there, installing as root what is not.
 pub(crate) fn ensure(sets: &[&[Need]], install_without_asking: bool) -> Result<()> {
+    anyhow::ensure!(
+        cfg!(target_arch = "x86_64"),
+        "the lock of tools (xtask/src/images/wheels.toml) is for x86-64 so far, and this machine is {}",
+        std::env::consts::ARCH
+    );
     let missing: Vec<Need> = sets
         .iter()
         .flat_map(|set| set.iter())
