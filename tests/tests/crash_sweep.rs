@@ -44,6 +44,7 @@ const BY_SPEED: &[(&str, u64, &str)] = &[
 /// What the main story does not pass, and why not.
 const OFF_THE_WAY: &[(&str, &str)] = &[
     ("delivery.disable-hook", BY_AN_OPERATOR),
+    ("delivery.rotate-hook", BY_AN_OPERATOR),
     ("run.put-off", "only when the repository cannot be read"),
     ("trigger.put-off", "only when the repository cannot be read"),
     (
