@@ -185,6 +185,36 @@ async fn the_sessions_cookie_is_for_the_browser_alone() {
 }
 
 #[tokio::test]
+async fn who_was_signed_out_comes_back_to_the_page_of_the_form_and_hears_that_nothing_was_done() {
+    let (server, _, http) = house().await;
+    let sent_from = async |referer: Option<String>| {
+        let mut post = http.post(format!("{}/projects/shop/runs/7/again", server.url()));
+        if let Some(referer) = referer {
+            post = post.header("referer", referer);
+        }
+        let answer = post.form(&[("csrf", "old")]).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        header(answer.headers(), "location").to_owned()
+    };
+    let own = sent_from(Some(format!("{}/projects/shop/runs/7", server.url()))).await;
+    assert_eq!(own, "/sign-in?undone=1&back=/projects/shop/runs/7");
+    for other in [None, Some("https://evil.example/projects/shop".to_owned())] {
+        assert_eq!(sent_from(other).await, "/sign-in?undone=1&back=/");
+    }
+    // Another origin that only begins like ours.
+    let alike = format!("{}0.evil.example/x", server.url());
+    assert_eq!(sent_from(Some(alike)).await, "/sign-in?undone=1&back=/");
+    let page = http.get(format!("{}{own}", server.url())).send().await;
+    let page = page.unwrap().text().await.unwrap();
+    assert!(page.contains("What you sent was not done"), "{page}");
+    assert!(
+        page.contains("name=\"back\" value=\"/projects/shop/runs/7\""),
+        "{page}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_program_gets_wrong_is_told_as_a_problem() {
     let (server, mara, http) = house().await;
     let url = |path: &str| format!("{}{path}", server.url());

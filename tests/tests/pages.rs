@@ -287,10 +287,18 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "Advisories are fresh",
         "data-until=",
         "holds nothing yet: this would be the first release there",
+        // What comes after a yes, and that nobody is asked for a password who has just given it.
+        "If you approve, prod changes when the rest is met: one more approval, Findings",
+        "<input type=\"hidden\" name=\"password\" value=\"\">",
     ] {
-        assert!(page.contains(word), "without {word}");
+        let shown = between(&page, "If you approve", "</p>");
+        assert!(page.contains(word), "without {word}: {shown:?}");
     }
     assert!(!page.contains(&form), "she did not ask for it");
+    assert!(
+        !page.contains("data-refresh"),
+        "nothing replaces what she writes"
+    );
     let hers = lena.open(&path).await?.text;
     assert!(hers.contains(&form) && hers.contains("You do not hold the role"));
     let applied = between(&hers, "In staging first", "</li>");
@@ -314,6 +322,10 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "{over}"
     );
     assert!(!over.contains("You may approve") && over.contains("Carry amounts as decimals"));
+    assert!(
+        !over.contains("What ends when"),
+        "nothing of it ends any more"
+    );
     let late = lena.send(&withdraw, &[]).await?;
     assert!(late.status == 409 && late.text.contains("promotion-not-open"));
     let evidence = format!("sha256:{}", "0".repeat(64));
@@ -362,7 +374,8 @@ async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::R
     let staging = lane(&page, "staging")?;
     // jinja2 has a finding at the threshold: what came in well is told not to comply any more.
     assert!(
-        staging.contains("run-1") && staging.contains("No longer complies"),
+        staging.contains("Refuse refunds across currencies")
+            && staging.contains("No longer complies"),
         "{staging}"
     );
     let prod = lane(&page, "prod")?;

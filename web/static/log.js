@@ -7,8 +7,12 @@ const PAUSES_MS = [250, 1000, 2000, 5000, 10000, 30000];
 
 const linked = /^#L(\d+)$/.exec(location.hash);
 const live = document.querySelector(".log[data-events]");
+const ended = document.querySelector(".log[data-end]");
+// What a log ends with is what one opens it for.
+const toEnd = !location.hash || location.hash === "#log-end";
 if (linked && !document.getElementById("L" + linked[1])) openPartWith(linked[1]);
 else if (live) follow(live);
+else if (ended && toEnd) ended.scrollTop = ended.scrollHeight;
 
 function openPartWith(line) {
   const url = new URL(location.href);
@@ -26,7 +30,7 @@ function follow(log) {
   let at = log.dataset.at;
   let tries = 0;
   let over = false;
-  let following = !location.hash;
+  let following = toEnd;
   let waiting = [];
   let list = [...log.querySelectorAll("ol")].pop();
 

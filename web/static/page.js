@@ -47,6 +47,28 @@ async function refresh() {
   for (const note of document.querySelectorAll("[data-ended]")) note.hidden = false;
 }
 
+// Whoever is about to answer is told when what they would answer about has changed; what they write stays.
+const ANSWER_EVERY_MS = 10000;
+const evidence = document.getElementById("p-evidence");
+if (evidence) setTimeout(compare, ANSWER_EVERY_MS);
+
+async function compare() {
+  try {
+    const answer = await fetch(location.pathname, { redirect: "error" });
+    if (answer.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const now = page.getElementById("p-evidence");
+      if (!now || now.value !== evidence.value) {
+        document.querySelector("[data-changed]").hidden = false;
+        return;
+      }
+    }
+  } catch {
+    // The server is away: the next try may find it again.
+  }
+  setTimeout(compare, ANSWER_EVERY_MS);
+}
+
 function renew(page) {
   for (const part of document.querySelectorAll("[data-refresh]")) {
     const now = page.getElementById(part.id);

@@ -8,8 +8,8 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use http::Method;
 use http::request::Parts;
+use http::{Method, header};
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
@@ -59,9 +59,17 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, NoSession> {
         let jar = CookieJar::from_headers(&parts.headers);
         let sign_in = || {
-            let back = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+            let (back, undone) = if parts.method == Method::GET {
+                let own = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+                (own, "")
+            } else {
+                (
+                    page_of_form(parts, &app.config.server.public_url),
+                    "undone=1&",
+                )
+            };
             let back: String = back.bytes().flat_map(encode).map(char::from).collect();
-            NoSession::SignIn(format!("/sign-in?back={back}"))
+            NoSession::SignIn(format!("/sign-in?{undone}back={back}"))
         };
         let name = cookie_name(app.config.is_https());
         let cookie = jar
@@ -82,6 +90,14 @@ impl FromRequestParts<Arc<App>> for SignedIn {
             None => Err(sign_in()),
         }
     }
+}
+
+/// The page of ours that a form was sent from: where it was sent to can only be sent to.
+fn page_of_form<'p>(parts: &'p Parts, public_url: &str) -> &'p str {
+    let from = parts.headers.get(header::REFERER);
+    let from = from.and_then(|value| value.to_str().ok());
+    let path = from.and_then(|from| from.strip_prefix(public_url));
+    path.filter(|path| path.starts_with('/')).unwrap_or("/")
 }
 
 async fn waiting(app: &App, session: &Session, method: &Method) -> Result<usize, Problem> {

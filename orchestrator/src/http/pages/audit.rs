@@ -1,7 +1,7 @@
 //! `GET /log-entries`: the audit log, newest first, for those who may see everything.
 
 use super::frame::{now, visible_projects};
-use super::query::{Chip, Choice, Filters, Query, choices};
+use super::query::{Chip, Choice, Filters, Query, choices, moment};
 use super::{Copied, Frame, PageError, Tab, When, page};
 use crate::app::App;
 use crate::audit::{self, Wanted};
@@ -46,16 +46,18 @@ pub async fn audit_entries(
     if !caller.may_everywhere(Permission::SeePayload) {
         return Err(PageError::NotFound);
     }
-    let names = ["type", "subject", "actor", "project"];
+    let names = ["type", "subject", "actor", "project", "from", "to"];
     let filters = Filters::read("/log-entries", &query, &names)?;
     let place = filters.place()?;
     let projects = visible_projects(&app, &signed_in).await?;
     let text = |name| filters.given(name).map(str::to_owned);
+    let moment = |name| filters.given(name).map(moment).transpose();
     let mut wanted = Wanted {
         kind: text("type"),
         subject: text("subject"),
-        actor: None,
-        project_id: None,
+        from: moment("from").map_err(PageError::BadQuery)?,
+        until: moment("to").map_err(PageError::BadQuery)?,
+        ..Wanted::default()
     };
     if let Some(name) = filters.given("project") {
         let project = projects

@@ -10,7 +10,7 @@ use crate::finding::{self, Known, Severity};
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
 use crate::image::{Release, ReleaseId};
-use crate::promotion::{self, Placed, Promotion, PromotionState, RequestOutcome};
+use crate::promotion::{self, Placed, Promotion, RequestOutcome};
 use crate::{image, project, run};
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Promotions that the page lists.
 const PROMOTIONS_MAX: i64 = 50;
+/// Promotions that wait or are being applied: all that a project has, as far as can be thought of.
+const OPEN_MAX: i64 = 200;
 /// Unmet conditions that a lane names; the promotion's page has all.
 const UNMET_MAX: usize = 4;
 
@@ -29,7 +31,8 @@ const UNMET_MAX: usize = 4;
 struct Held {
     run_number: i64,
     digests: Vec<(String, Copied)>,
-    tag: String,
+    /// What its commit says that it does.
+    title: String,
     since: When,
     promotion_id: String,
     promotion_number: i64,
@@ -84,6 +87,7 @@ struct Shown {
     lanes: Vec<Lane>,
     promotions: Vec<Listed>,
     may_request: bool,
+    is_live: bool,
 }
 
 /// The lanes.
@@ -105,12 +109,15 @@ pub async fn environments(
     let promotions = promotion::of_project(&mut conn, id, PROMOTIONS_MAX)
         .await
         .map_err(PageError::log)?;
+    let open = promotion::open_of_project(&mut conn, id, OPEN_MAX)
+        .await
+        .map_err(PageError::log)?;
     let newest = image::releases_of_project(&mut conn, id, 1)
         .await
         .map_err(PageError::log)?;
     let mut lanes: Vec<Lane> = Vec::new();
     for environment in &settings.settings.environments {
-        let before = (&placed[..], &promotions[..], &lanes[..]);
+        let before = (&placed[..], &open[..], &lanes[..]);
         let lane = lane(&mut conn, &app, environment, before, newest.first()).await?;
         lanes.push(lane);
     }
@@ -130,6 +137,7 @@ pub async fn environments(
         frame: Frame::new(&app, &signed_in, Tab::Environments, "Environments").of_project(&project),
         may_request: signed_in.session.caller.may(Permission::Request, id),
         project: name,
+        is_live: !open.is_empty(),
         lanes,
         promotions: listed,
     }))
@@ -140,7 +148,7 @@ async fn lane(
     conn: &mut Conn,
     app: &App,
     environment: &Environment,
-    (placed, promotions, lanes): (&[Placed], &[Promotion], &[Lane]),
+    (placed, open, lanes): (&[Placed], &[Promotion], &[Lane]),
     newest: Option<&Release>,
 ) -> Result<Lane, PageError> {
     let name = environment.name.as_str();
@@ -149,15 +157,16 @@ async fn lane(
         None => None,
     };
     let mut waiting = Vec::new();
-    let open = |p: &&Promotion| p.environment == environment.name && !ended(p);
-    for promotion in promotions.iter().filter(open) {
+    let here = |p: &&Promotion| p.environment == environment.name;
+    for promotion in open.iter().filter(here) {
         waiting.push(next(conn, app, promotion).await?);
     }
     let has = |release: &str| {
-        let here = held.as_ref().is_some_and(|held| held.release_id == release);
-        here || promotions
-            .iter()
-            .any(|p| open(&p) && p.release_id.as_str() == release)
+        let is_here = held.as_ref().is_some_and(|held| held.release_id == release);
+        is_here
+            || open
+                .iter()
+                .any(|p| here(&p) && p.release_id.as_str() == release)
     };
     let (ask, nothing) = coming(conn, environment, lanes, newest, has).await?;
     Ok(Lane {
@@ -224,10 +233,6 @@ async fn coming(
     })
 }
 
-fn ended(promotion: &Promotion) -> bool {
-    !promotion.state.is_open() && !matches!(promotion.state, PromotionState::Applying { .. })
-}
-
 /// What waits, and what its gate still wants.
 async fn next(conn: &mut Conn, app: &App, promotion: &Promotion) -> Result<Next, PageError> {
     let judged = if promotion.state.is_open() {
@@ -264,6 +269,8 @@ async fn held(
     let now = now(app);
     let release = release(conn, &place.release_id).await?;
     let run_number = run_number(conn, &place.release_id).await?;
+    let run_id = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
+    let origin = run::origin(conn, &run_id).await.map_err(PageError::log)?;
     let id = promotion::PromotionId::parse(&place.promotion_id).map_err(|_| PageError::NotFound)?;
     let promotion = promotion::by_id(conn, &id).await.map_err(PageError::log)?;
     let promotion = promotion.ok_or(PageError::NotFound)?;
@@ -276,7 +283,7 @@ async fn held(
     Ok(Held {
         run_number,
         digests: release.images.iter().map(digest).collect(),
-        tag: format!("run-{run_number}"),
+        title: origin.map(|origin| origin.title).unwrap_or_default(),
         since: When::micros(place.since_at, now),
         promotion_id: place.promotion_id.clone(),
         promotion_number: promotion.number,

@@ -12,7 +12,6 @@ use super::frame::{now, visible_project};
 use super::parts::{count, duration, size};
 use super::{Frame, PageError, Status, Tab, When, page, words};
 use crate::app::App;
-use crate::clock::At;
 use crate::http::extract::SignedIn;
 use crate::project::Project;
 use crate::run;
@@ -54,7 +53,16 @@ struct Attempt {
     number: i64,
     worker: String,
     status: Status,
+    said: String,
+    leased: When,
     took: String,
+    is_shown: bool,
+}
+
+/// A step in the row of the run's steps.
+struct Sibling {
+    name: String,
+    status: Status,
     is_shown: bool,
 }
 
@@ -86,6 +94,7 @@ struct Shown {
     worker: Option<String>,
     leased: Option<When>,
     took: Option<String>,
+    siblings: Vec<Sibling>,
     attempts: Vec<Attempt>,
     is_last_attempt: bool,
     /// `?attempt=…&` of every link, when it is not the last one.
@@ -98,6 +107,8 @@ struct Shown {
     dropped: Option<String>,
     is_over: bool,
     live: bool,
+    /// The window ends where the log does.
+    is_end: bool,
     at: String,
     last_line: String,
 }
@@ -136,23 +147,28 @@ pub async fn log(
         fence,
         place: window.next,
     };
-    let taken = step
-        .leased_at
-        .map(|from| (from, ended_at(&step, now(&app))));
+    let siblings = siblings(&app, &step).await?;
+    // Of an attempt that is over everything that is told is its own.
+    let shown = attempts.iter().find(|attempt| attempt.is_shown);
+    let (status, said) = match shown.filter(|_| !is_last_attempt) {
+        Some(attempt) => (attempt.status, attempt.said.clone()),
+        None => {
+            let said = words::said(&step.state, step.phase.as_deref());
+            (words::step(&step.state), said)
+        }
+    };
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Runs, format!("{name}, run {number}"))
             .of_project(&project),
         project: project.name.to_string(),
         number,
         kind: step.kind.clone(),
-        status: words::step(&step.state),
-        said: said(&step),
-        worker: attempts
-            .iter()
-            .find(|attempt| attempt.is_shown)
-            .map(|attempt| attempt.worker.clone()),
-        leased: step.leased_at.map(|at| When::new(at, now(&app))),
-        took: taken.map(|(from, to)| duration(from, to)),
+        status,
+        said,
+        worker: shown.map(|attempt| attempt.worker.clone()),
+        leased: shown.map(|attempt| attempt.leased.clone()),
+        took: shown.map(|attempt| attempt.took.clone()),
+        siblings,
         attempts,
         is_last_attempt,
         earlier: earlier(&window, &path, &of_attempt),
@@ -160,6 +176,7 @@ pub async fn log(
         found: search(&log, &asked.q).await?,
         dropped,
         is_over: is_over(&step),
+        is_end: wish == Wish::End,
         live: wish == Wish::End && is_last_attempt && !is_over(&step),
         at: position.to_string(),
         last_line: count(window.next.line.saturating_sub(1)),
@@ -194,11 +211,32 @@ async fn attempts(
             Some((_, cause)) => words::cause(cause),
             None => words::step(&step.state),
         },
+        said: match &lease.ended {
+            Some((_, cause)) => words::detail(cause),
+            None => String::new(),
+        },
+        leased: When::new(lease.leased_at, now),
         took: duration(lease.leased_at, lease.ended.map_or(now, |(at, _)| at)),
         is_shown: lease.fence == fence,
     };
     let own = leases.into_iter().filter(|lease| lease.step == step.id);
     Ok((own.map(attempt).collect(), dropped.map(size)))
+}
+
+/// All steps of the run, to go from one log to the next.
+async fn siblings(app: &App, step: &Step) -> Result<Vec<Sibling>, PageError> {
+    let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
+    let steps = step::list(&mut conn, &step.run_id).await;
+    let sibling = |other: Step| Sibling {
+        status: words::step(&other.state),
+        is_shown: other.id == step.id,
+        name: other.name.to_string(),
+    };
+    Ok(steps
+        .map_err(PageError::log)?
+        .into_iter()
+        .map(sibling)
+        .collect())
 }
 
 async fn search(log: &Stored<'_>, text: &str) -> Result<Option<Found>, PageError> {
@@ -210,7 +248,11 @@ async fn search(log: &Stored<'_>, text: &str) -> Result<Option<Found>, PageError
     Ok(Some(Found {
         text: text.to_owned(),
         hits,
-        count: count(all),
+        count: if all == 1 {
+            "1 line".to_owned()
+        } else {
+            format!("{} lines", count(all))
+        },
         cut: all > HITS_MAX,
     }))
 }
@@ -271,17 +313,6 @@ fn sections(window: Window) -> Vec<Section> {
     all
 }
 
-/// What there is to say about the state besides its word.
-fn said(step: &Step) -> String {
-    match &step.state {
-        StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => {
-            words::detail(cause)
-        }
-        StepState::Leased(_) => step.phase.clone().unwrap_or_default(),
-        StepState::Blocked | StepState::Ready { .. } | StepState::Reported { .. } => String::new(),
-    }
-}
-
 fn is_over(step: &Step) -> bool {
     match step.state {
         StepState::Finished { .. } | StepState::Skipped { .. } => true,
@@ -289,16 +320,6 @@ fn is_over(step: &Step) -> bool {
         | StepState::Ready { .. }
         | StepState::Leased(_)
         | StepState::Reported { .. } => false,
-    }
-}
-
-fn ended_at(step: &Step, now: At) -> At {
-    match step.state {
-        StepState::Finished { at, .. } | StepState::Skipped { at, .. } => at,
-        StepState::Blocked
-        | StepState::Ready { .. }
-        | StepState::Leased(_)
-        | StepState::Reported { .. } => now,
     }
 }
 

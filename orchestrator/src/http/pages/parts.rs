@@ -213,9 +213,11 @@ pub(super) fn lasting(duration: Duration) -> String {
 
 /// How long something took, as people say it.
 pub(super) fn duration(from: At, to: At) -> String {
-    let seconds = to.since(from).as_secs();
+    let took = to.since(from);
+    let (seconds, tenths) = (took.as_secs(), took.subsec_millis() / 100);
     match seconds {
-        0..=59 => format!("{seconds} s"),
+        0..=9 => format!("{seconds}.{tenths} s"),
+        10..=59 => format!("{seconds} s"),
         60..=3_599 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
     }

@@ -23,7 +23,7 @@ use crate::identity::Permission;
 use crate::image::Image;
 use crate::run::{self, Cause, Origin, Run, RunState};
 use crate::step::{PastLease, Step, StepState};
-use crate::{image, step};
+use crate::{history, image, step};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -41,6 +41,14 @@ struct Built {
     bytes: String,
     platforms: String,
     bases: Vec<String>,
+}
+
+/// A promotion of what the run made.
+struct Went {
+    environment: String,
+    number: i64,
+    link: String,
+    status: Status,
 }
 
 /// Why the run started.
@@ -72,6 +80,9 @@ struct Shown {
     created: When,
     took: Option<String>,
     is_over: bool,
+    /// More is to come of it: steps, or what is attested once it has passed.
+    is_live: bool,
+    went: Vec<Went>,
     may_run: bool,
     graph: Graph,
     counted: String,
@@ -114,6 +125,7 @@ pub async fn run(
         .await
         .map_err(PageError::log)?;
     let is_over = is_over(&run);
+    let attested = attested(&mut conn, &images, is_over).await?;
     let reach = signed_in.session.caller.reach(Permission::See);
     let findings = facts::findings(&mut conn, &run, &reach).await?;
     let base = format!("/projects/{name}/runs/{number}");
@@ -138,6 +150,8 @@ pub async fn run(
         created: When::new(run.created_at, now),
         took: took(&run, now),
         is_over,
+        is_live: !is_over || awaits_attestations(&run.state, &attested),
+        went: went(&mut conn, &run).await?,
         may_run: signed_in
             .session
             .caller
@@ -147,7 +161,7 @@ pub async fn run(
         rows: steps::rows(&work, &base, now),
         timeline: timeline::timeline(&mut conn, &work.steps, now).await?,
         complaints: facts::complaints(&mut conn, &run).await?,
-        attested: attested(&mut conn, &images, is_over).await?,
+        attested,
         artifacts: facts::artifacts(&mut conn, &work.steps, &base).await?,
         tests: facts::tests(&mut conn, &run, &base).await?,
         images: images.into_iter().map(built).collect(),
@@ -164,6 +178,31 @@ async fn work(conn: &mut Conn, run: &Run) -> Result<Work, PageError> {
     let steps = step::list(conn, &run.id).await.map_err(PageError::log)?;
     let leases = step::leases(conn, &run.id).await.map_err(PageError::log)?;
     Ok(Work { steps, leases })
+}
+
+/// Where the run's release was asked for, oldest first.
+async fn went(conn: &mut Conn, run: &Run) -> Result<Vec<Went>, PageError> {
+    let promotions = history::promotions_of_run(conn, run.id.as_str()).await;
+    let went = |promotion: history::PromotionRow| Went {
+        environment: promotion.environment,
+        number: promotion.number,
+        link: format!("/promotions/{}", promotion.id),
+        status: words::stored_promotion(&promotion.state),
+    };
+    let promotions = promotions.map_err(PageError::log)?;
+    Ok(promotions.into_iter().map(went).collect())
+}
+
+/// Whether statements about the images of a run that has passed are still on their way.
+fn awaits_attestations(state: &RunState, attested: &[Attested]) -> bool {
+    let passed = match state {
+        RunState::Finished { cause, .. } => *cause == Cause::Passed,
+        RunState::Waiting
+        | RunState::Running { .. }
+        | RunState::Invalid { .. }
+        | RunState::Refused { .. } => false,
+    };
+    passed && attested.iter().any(|one| one.manifest.is_none())
 }
 
 fn titled(origin: &Origin, number: i64) -> String {

@@ -46,6 +46,8 @@ struct Shown {
     rows: Vec<Row>,
     filters: Filters,
     states: Vec<Choice>,
+    /// A run in it has not ended.
+    is_live: bool,
     /// Where the list goes on.
     older: Option<String>,
 }
@@ -93,6 +95,7 @@ pub async fn runs(
         commit: Copied::new("commit", run.commit),
         created: When::new(run.created_at, now),
     };
+    let is_live = found.iter().any(|run| is_open(&run.state));
     let states = STATES.map(|(value, word)| (value.to_owned(), word.to_owned()));
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Runs, "Runs").of_project(&project),
@@ -100,6 +103,7 @@ pub async fn runs(
         rows: found.into_iter().map(row).collect(),
         states: choices(&filters, "state", "Any", states),
         older,
+        is_live,
         filters,
     }))
 }
@@ -114,6 +118,13 @@ fn filter(filters: &Filters) -> Result<Filter, PageError> {
         ref_name: filters.get("ref").to_owned(),
         state: state.to_owned(),
     })
+}
+
+fn is_open(state: &RunState) -> bool {
+    match state {
+        RunState::Waiting | RunState::Running { .. } => true,
+        RunState::Finished { .. } | RunState::Refused { .. } | RunState::Invalid { .. } => false,
+    }
 }
 
 fn said(state: &RunState) -> String {

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Deserialize)]
 pub struct Back {
     back: Option<String>,
+    /// Something was sent by somebody who was signed in no more.
+    undone: Option<String>,
 }
 
 /// Name and password.
@@ -47,11 +49,14 @@ struct Shown {
     back: String,
     name: String,
     error: Option<&'static str>,
+    was_undone: bool,
 }
 
 /// The form.
 pub async fn sign_in_form(State(app): State<Arc<App>>, Query(query): Query<Back>) -> Response {
-    frame::page(&shown(&app, query.back, String::new(), None))
+    let mut shown = shown(&app, query.back, String::new(), None);
+    shown.was_undone = query.undone.is_some();
+    frame::page(&shown)
 }
 
 /// Signs in.
@@ -108,6 +113,7 @@ fn shown(app: &App, back: Option<String>, name: String, error: Option<&'static s
         back: local(back),
         name,
         error,
+        was_undone: false,
     }
 }
 

@@ -59,6 +59,17 @@ pub(super) fn step(state: &StepState) -> Status {
     }
 }
 
+/// What there is to say of a step besides its word.
+pub(super) fn said(state: &StepState, phase: Option<&str>) -> String {
+    match state {
+        StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => detail(cause),
+        StepState::Leased(_) => phase.unwrap_or("Started").to_owned(),
+        StepState::Blocked => "Waits for the steps that it needs".to_owned(),
+        StepState::Ready { .. } => "Waits for a worker".to_owned(),
+        StepState::Reported { .. } => "The worker is done; its report is being checked".to_owned(),
+    }
+}
+
 /// Where a run stands, by its stored words.
 pub(super) fn stored_run(state: &str, cause_word: Option<&str>, detail: Option<&str>) -> Status {
     let why = cause_word.and_then(|word| {

@@ -2,7 +2,7 @@
 
 use super::lines::{self, Item, Place};
 use super::window::Stored;
-use super::{found, is_over, said};
+use super::{found, is_over};
 use crate::app::App;
 use crate::http::extract::SignedIn;
 use crate::http::pages::{PageError, words};
@@ -248,7 +248,7 @@ fn told(step: &Step) -> Told {
         class: status.class(),
         shape: status.shape,
         word: status.word,
-        detail: said(step),
+        detail: words::said(&step.state, step.phase.as_deref()),
         over: is_over(step),
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Tick {
 pub(super) enum Mine {
     /// Answer it.
     May(Vec<Tick>),
+    /// They have said yes.
+    Given,
     /// Not: why.
     MayNot { words: String, ticks: Vec<Tick> },
     /// It waits for nobody.
@@ -170,10 +172,7 @@ pub(super) fn mine(signed_in: &SignedIn, judgement: Option<&Judgement>) -> Mine 
             words: "You do not hold the role that this gate asks for.".to_owned(),
             ticks: Vec::new(),
         },
-        Some([]) if answered => Mine::MayNot {
-            words: "You have approved it.".to_owned(),
-            ticks: Vec::new(),
-        },
+        Some([]) if answered => Mine::Given,
         Some([]) => Mine::May(ticks(&[])),
         Some(some) => Mine::MayNot {
             words: "You hold the role, but you may not approve this promotion.".to_owned(),

@@ -1,5 +1,6 @@
 //! Steps as a picture: a column for each rank of needs, a line from each need. Pure.
 
+use super::super::parts::duration;
 use super::{Look, Status, words};
 use crate::run::PlannedStep;
 use crate::step::{Step, StepState};
@@ -10,11 +11,16 @@ const NODE: (i64, i64) = (172, 48);
 const COLUMN: i64 = 232;
 const ROW: i64 = 72;
 const MARGIN: i64 = 12;
+/// A node has room for so many letters.
+const NAME_CHARS_MAX: usize = 17;
 
 /// A step.
 pub(super) struct Node {
     pub(super) name: String,
-    pub(super) kind: String,
+    /// The name as far as there is room for it.
+    pub(super) short: String,
+    /// Its kind, and how long it took or where it stands.
+    pub(super) words: String,
     pub(super) link: String,
     pub(super) status: Status,
     pub(super) x: i64,
@@ -46,7 +52,8 @@ pub(super) fn graph(steps: &[Step], base: &str) -> Graph {
     } = layout(&needs);
     let node = |(step, place): (&Step, &Place)| Node {
         name: step.name.to_string(),
-        kind: step.kind.clone(),
+        short: short(step.name.as_str()),
+        words: node_words(step),
         link: format!("{base}/steps/{}", step.name),
         status: words::step(&step.state),
         x: place.x(),
@@ -61,6 +68,25 @@ pub(super) fn graph(steps: &[Step], base: &str) -> Graph {
         edges: lines.into_iter().map(edge).collect(),
         width,
         height,
+    }
+}
+
+fn short(name: &str) -> String {
+    if name.len() <= NAME_CHARS_MAX {
+        return name.to_owned();
+    }
+    let begin: String = name.chars().take(NAME_CHARS_MAX - 1).collect();
+    format!("{begin}…")
+}
+
+/// Of a step that passed how long it took says more than the word, which its shape says too.
+fn node_words(step: &Step) -> String {
+    let status = words::step(&step.state);
+    match (&step.state, step.leased_at) {
+        (StepState::Finished { at, .. }, Some(from)) if status.look == Look::Pass => {
+            format!("{}, {}", step.kind, duration(from, *at))
+        }
+        _ => format!("{}, {}", step.kind, status.word),
     }
 }
 

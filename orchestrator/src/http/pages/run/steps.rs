@@ -64,23 +64,11 @@ fn row(work: &Work, step: &Step, base: &str, now: At) -> Row {
         name: step.name.to_string(),
         kind: step.kind.clone(),
         status: words::step(&step.state),
-        said: said(&step.state, step.phase.as_deref()),
+        said: words::said(&step.state, step.phase.as_deref()),
         worker: last.map_or_else(String::new, |lease| lease.worker.clone()),
         took: last.map_or_else(String::new, |lease| duration(lease.leased_at, ended)),
         before: before.collect(),
         link,
-    }
-}
-
-fn said(state: &StepState, phase: Option<&str>) -> String {
-    match state {
-        StepState::Finished { cause, .. } | StepState::Skipped { cause, .. } => {
-            words::detail(cause)
-        }
-        StepState::Leased(_) => phase.unwrap_or("Started").to_owned(),
-        StepState::Blocked => "Waits for the steps that it needs".to_owned(),
-        StepState::Ready { .. } => "Waits for a worker".to_owned(),
-        StepState::Reported { .. } => "The worker is done; its report is being checked".to_owned(),
     }
 }
 
