@@ -104,6 +104,13 @@ impl WorkerProcess {
         Ok(())
     }
 
+    /// What its program says when it is started once more with this verb.
+    pub async fn says(&self, verb: &str) -> anyhow::Result<String> {
+        let mut command = self.command(verb);
+        let said = tokio::task::spawn_blocking(move || command.output()).await??;
+        Ok(String::from_utf8([said.stdout, said.stderr].concat())?)
+    }
+
     /// Waits until it has ended by itself; its exit code.
     pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
         let mut child = self.child.take().context("a worker")?;

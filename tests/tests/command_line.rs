@@ -161,6 +161,18 @@ async fn a_hook_gets_another_secret_and_is_switched_off() -> anyhow::Result<()> 
     assert!(said.contains(&format!("{hook}  github  off")), "{said}");
     let (said, code) = ask(&rotate).await;
     assert_eq!(code, 1, "what is off gets no secret: {said}");
+
+    // A token without an address would be passed over, and another one act in its owner's place.
+    let mut nowhere = Command::new(program());
+    nowhere
+        .args(["hook", "list", "shop"])
+        .env("SALLYPORT_TOKEN_FILE", &token);
+    let said = nowhere.output()?;
+    let words = String::from_utf8(said.stderr)?;
+    assert!(words.contains("SALLYPORT_URL has to say where"), "{words}");
+    assert_eq!(said.status.code(), Some(3));
+    let (said, code) = says(&format!("{url}/"), &token, &["hook", "list", "shop"]).await;
+    assert_eq!(code, 0, "a slash at the end of the address: {said}");
     house.stop().await;
     Ok(())
 }

@@ -188,6 +188,38 @@ async fn a_log_for_which_the_worker_has_no_room_ends_the_step_and_not_the_worker
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
+async fn a_second_worker_on_one_folder_is_refused_and_the_first_goes_on() {
+    let place = Place::find().unwrap();
+    let registry = Registry::start(&place.registry).await.unwrap();
+    let image = registry.push("base/steps", &STEPS).await.unwrap();
+    let wanted = Wanted {
+        worker: "twice-1",
+        pipelines: &[pipeline(&run(
+            "unit",
+            &image,
+            &["/steps", "count", "300", "10"],
+            "",
+        ))],
+        ..Wanted::default()
+    };
+    let mut yard = Yard::start(&place, &registry, wanted).await.unwrap();
+    yard.push(0).await.unwrap();
+    yard.until_it_prints("unit", "line 50\n").await.unwrap();
+    for verb in ["run", "selftest"] {
+        let second = yard.worker.says(verb).await.unwrap();
+        assert!(
+            second.contains("another worker works with"),
+            "{verb}: {second}"
+        );
+    }
+    assert_eq!(yard.ended(1).await.unwrap(), "passed ");
+    assert_eq!(yard.leases("unit").await.unwrap(), ["passed"]);
+    yard.worker.stop().await.unwrap();
+    yard.worker.nothing_is_left().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the worker's engine, a registry's address and the programs, which cargo ci names"]
 async fn output_that_is_cut_off_is_never_a_whole_log() {
     let place = Place::find().unwrap();
     let registry = Registry::start(&place.registry).await.unwrap();

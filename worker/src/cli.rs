@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Keys};
 use crate::clock::SystemClock;
-use crate::config::{Config, LogFormat};
+use crate::config::{self, Config, LogFormat};
 use crate::control_plane::{ControlPlane, Said};
 use crate::engine::Engine;
 use crate::engine_host;
@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use contract::configuration::{ConfigError, Place};
 use contract::protocol::{Enrol, Isolation};
+use nix::fcntl::{Flock, FlockArg};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -178,6 +179,11 @@ fn run(line: Line) -> anyhow::Result<ExitCode> {
 
 async fn enrol(config: &Config, token_file: &Path) -> anyhow::Result<ExitCode> {
     let folder = config.worker.identity_dir();
+    if config.worker.data_dir.exists()
+        && let Err(problem) = config::private_folder(&config.worker.data_dir)
+    {
+        bail!("{problem}");
+    }
     identity::refuse_if_enrolled(&folder)?;
     let length = std::fs::metadata(token_file)
         .with_context(|| format!("read {}", token_file.display()))?
@@ -247,6 +253,7 @@ fn is_good(path: &Path, problems: &[String]) -> bool {
 async fn work(config: Config) -> anyhow::Result<ExitCode> {
     log_to_stderr(config.log.format);
     let identity = Identity::load(&config.worker.identity_dir())?;
+    let _alone = alone(&config.worker.data_dir)?;
     spool::clear(&config.worker.spool_dir())?;
     let (engine, isolation) = tried(&config, &identity.instance_id).await?;
     if let Some(broken) = sandbox::broken(&isolation) {
@@ -284,6 +291,8 @@ async fn selftest(config: &Config) -> anyhow::Result<ExitCode> {
     // It may be tried before the worker is enrolled; then nothing is its own yet.
     let identity = Identity::load(&config.worker.identity_dir());
     let instance = identity.map_or_else(|_| String::new(), |identity| identity.instance_id);
+    let folder = &config.worker.data_dir;
+    let _alone = folder.exists().then(|| alone(folder)).transpose()?;
     let (_, isolation) = tried(config, &instance).await?;
     say(&format!("level {}", isolation.level));
     for rule in &isolation.rules {
@@ -292,6 +301,23 @@ async fn selftest(config: &Config) -> anyhow::Result<ExitCode> {
     }
     let held = sandbox::broken(&isolation).is_none();
     Ok(ExitCode::from(u8::from(!held)))
+}
+
+/// One worker a data folder: a second one would end the containers of the first.
+fn alone(data_dir: &Path) -> anyhow::Result<Flock<std::fs::File>> {
+    let path = data_dir.join("worker.lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("open {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        anyhow::anyhow!(
+            "another worker works with {}, or still ends its steps",
+            data_dir.display()
+        )
+    })
 }
 
 /// Connects, ends what an earlier process left, and tries the sandbox.

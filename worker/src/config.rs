@@ -3,6 +3,8 @@
 //! The environment (`SALLYPORT__SECTION__KEY`) stands over the file, `--set section.key=value` over both.
 //! An unknown key or a bad value is an error that says where it stands and what is allowed.
 
+use crate::identity::{Identity, IdentityError};
+use crate::step::chain;
 use contract::configuration::{self, CONFIG_BYTES_MAX, ConfigError, Fault, Origins, Over, Place};
 use contract::name::Name;
 use serde::Deserialize;
@@ -74,6 +76,10 @@ impl Config {
         if let Err(problem) = private_folder(data_dir) {
             faults.push(fault("worker", "data-dir", problem));
         }
+        if let Err(error @ IdentityError::File { .. }) = Identity::load(&self.worker.identity_dir())
+        {
+            faults.push(fault("worker", "data-dir", chain(&error)));
+        }
         if data_dir.is_dir() && !self.worker.identity_dir().is_dir() {
             let shown = data_dir.display();
             let problem = format!("no identity in {shown}: run `sallyport-worker enrol` first");
@@ -94,12 +100,18 @@ impl Config {
 }
 
 /// A folder of our own that nobody else can look into.
-fn private_folder(path: &Path) -> Result<(), String> {
+pub fn private_folder(path: &Path) -> Result<(), String> {
     let shown = path.display();
     let found = std::fs::metadata(path).map_err(|error| format!("{shown}: {error}"))?;
     let mode = found.mode() & 0o777;
+    let own = nix::unistd::geteuid().as_raw();
     if !found.is_dir() {
         Err(format!("{shown} is not a folder"))
+    } else if found.uid() != own {
+        Err(format!(
+            "{shown} belongs to uid {}, this is uid {own}: the worker has a user of its own, who enrols and runs it",
+            found.uid()
+        ))
     } else if mode & 0o077 != 0 {
         Err(format!(
             "mode {mode:03o} lets others in; run `chmod 700 {shown}`"

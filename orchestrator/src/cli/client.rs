@@ -5,6 +5,8 @@ use super::{complain, exit};
 use crate::config::Place;
 use crate::http::serve::ADMIN_SOCKET;
 use anyhow::{Context as _, bail};
+use nix::errno::Errno;
+use nix::unistd::AccessFlags;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -41,17 +43,26 @@ impl Client {
             let token = Some(zeroize::Zeroizing::new(token.trim().to_owned()));
             return Ok(Self {
                 http: builder.build()?,
-                base: url,
+                base: url.trim_end_matches('/').to_owned(),
                 token,
             });
         }
+        // Who names a token means to be that person, and not whoever may open the socket.
+        if std::env::var_os("SALLYPORT_TOKEN_FILE").is_some() {
+            bail!("SALLYPORT_TOKEN_FILE is set: SALLYPORT_URL has to say where the server is");
+        }
         let config = crate::config::Config::load(config)?;
         let socket = config.server.data_dir.join(ADMIN_SOCKET);
-        if !socket.exists() {
-            bail!(
-                "no server runs here: {} is not there (start `sallyport serve`, or set SALLYPORT_URL and SALLYPORT_TOKEN_FILE)",
-                socket.display()
-            );
+        if let Err(error) = nix::unistd::access(&socket, AccessFlags::W_OK) {
+            let shown = socket.display();
+            match error {
+                Errno::EACCES => bail!(
+                    "{shown} is for the server's user and root only; others set SALLYPORT_URL and SALLYPORT_TOKEN_FILE"
+                ),
+                _ => bail!(
+                    "no server runs here: {shown}: {error} (start `sallyport serve`, or set SALLYPORT_URL and SALLYPORT_TOKEN_FILE)"
+                ),
+            }
         }
         let http = builder.unix_socket(socket).build()?;
         Ok(Self {
@@ -124,8 +135,11 @@ impl Client {
 
 /// Says why the server refused; the exit code.
 async fn refused<T>(response: reqwest::Response) -> anyhow::Result<Answer<T>> {
-    let status = response.status();
+    let (status, url) = (response.status(), response.url().clone());
     let problem: serde_json::Value = response.json().await.unwrap_or_default();
+    if problem.get("code").is_none() {
+        bail!("{url} answers {status} and not as a Sallyport server does");
+    }
     let code = problem
         .get("code")
         .and_then(|v| v.as_str())

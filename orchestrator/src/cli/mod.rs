@@ -24,6 +24,7 @@ mod worker;
 
 use crate::config::Place;
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -132,22 +133,15 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Says something to the person at the terminal, on standard output.
-#[expect(
-    clippy::print_stdout,
-    reason = "the command line's one way to say something"
-)]
+/// Says something to the person at the terminal, on standard output. Whoever has stopped to read (`| head`)
+/// is not told the rest.
 pub(crate) fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Complains to the person at the terminal, on standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "the command line's one way to complain"
-)]
 pub(crate) fn complain(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// The longest secret that a file may hold: a password or a hook's secret, not a mistaken disk image.

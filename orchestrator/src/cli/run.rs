@@ -69,7 +69,10 @@ pub(super) async fn run(config: &Place, command: RunCommand) -> anyhow::Result<u
         RunCommand::Cancel(which) => {
             let path = format!("{}/cancel", which.path());
             match client.post::<Value>(&path, &json!({})).await? {
-                Answer::Good(_) => Ok(exit::YES),
+                Answer::Good(_) => {
+                    say("asked for: steps under way end with their worker's next heartbeat");
+                    Ok(exit::YES)
+                }
                 Answer::Refused(code) => Ok(code),
             }
         }

@@ -10,6 +10,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// As the API reads them.
+const ROLES: [&str; 5] = ["viewer", "developer", "release-manager", "auditor", "admin"];
+
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// Add a person with roles for all projects.
@@ -22,8 +25,8 @@ pub(super) enum UserCommand {
         /// An address that you vouch for: commits of it are theirs.
         #[arg(long)]
         email: Option<String>,
-        /// viewer, developer, release-manager, auditor, admin; may be given again.
-        #[arg(long = "role", required = true)]
+        /// May be given again.
+        #[arg(long = "role", required = true, value_parser = ROLES)]
         roles: Vec<String>,
         /// A file that holds the first password.
         #[arg(long)]

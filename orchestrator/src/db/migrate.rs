@@ -62,7 +62,10 @@ async fn apply_sqlite(options: &SqliteConnectOptions, all: Vec<Migration>) -> Re
     }
     let broken = conn.fetch_all("PRAGMA foreign_key_check").await?;
     if !broken.is_empty() {
-        let problem = format!("{} rows would lose what they point to", broken.len());
+        let problem = format!(
+            "{} rows would lose what they point to; if the database was just restored, it is damaged (by a `-wal` of another one beside it?): restore it into an empty folder",
+            broken.len()
+        );
         return Err(Error::Migration {
             name: "foreign_key_check".to_owned(),
             problem,

@@ -129,7 +129,7 @@ pub async fn disable_hook(
 }
 
 /// Gives a hook of a project another secret; the one that holds is good for `keep` more, any older one no
-/// more. False when the project has no hook with this id that is on.
+/// more. Its provider, or nothing when the project has no hook with this id that is on.
 pub async fn rotate_hook(
     intake: &Intake,
     actor: &Actor,
@@ -137,14 +137,14 @@ pub async fn rotate_hook(
     id: &HookId,
     secret: &str,
     keep: Duration,
-) -> Result<Result<bool, InvalidSecret>, DeliveryError> {
+) -> Result<Result<Option<Provider>, InvalidSecret>, DeliveryError> {
     let ground = intake.ground().clone();
     let mut conn = ground.db.reader().await?;
     let found = store::hook_row(&mut conn, id.as_str()).await?;
     drop(conn);
     let found = found.filter(|hook| hook.project_id == project_id.as_str());
     let Some(provider) = found.and_then(|hook| Provider::parse(&hook.provider)) else {
-        return Ok(Ok(false));
+        return Ok(Ok(None));
     };
     let key = match provider::key(provider, secret) {
         Ok(key) => key,
@@ -176,5 +176,5 @@ pub async fn rotate_hook(
         .await;
     let rotated = rotated?;
     intake.reload().await?;
-    Ok(Ok(rotated))
+    Ok(Ok(rotated.then_some(provider)))
 }

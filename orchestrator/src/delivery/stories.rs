@@ -341,7 +341,7 @@ crate::store_tests! {
         let taken = |got: Got| matches!(got, Got::Received(Received::Accepted { .. }));
         let (second, third) = ("the next secret of theirs", "and the one after that");
         assert!(rotates(&house.github, "short", DAY).await.is_err());
-        assert_eq!(rotates(&house.github, second, DAY).await, Ok(true));
+        assert_eq!(rotates(&house.github, second, DAY).await, Ok(Some(Provider::Github)));
         assert!(taken(send(GITHUB_SECRET, "a").await));
         assert!(taken(send(second, "b").await));
         house.clock.advance(DAY);
@@ -349,13 +349,13 @@ crate::store_tests! {
         assert!(taken(send(second, "d").await));
 
         // Two hold at most, and one that leaked can go at once.
-        assert_eq!(rotates(&house.github, GITHUB_SECRET, DAY).await, Ok(true));
-        assert_eq!(rotates(&house.github, third, Duration::ZERO).await, Ok(true));
+        assert_eq!(rotates(&house.github, GITHUB_SECRET, DAY).await, Ok(Some(Provider::Github)));
+        assert_eq!(rotates(&house.github, third, Duration::ZERO).await, Ok(Some(Provider::Github)));
         for (secret, id) in [(second, "e"), (GITHUB_SECRET, "f")] {
             assert_eq!(send(secret, id).await, Got::Refused(RefusalReason::SignatureWrong), "{id}");
         }
         assert!(taken(send(third, "g").await));
         assert!(disable_hook(&house.intake, &Actor::System, &project, &house.github).await.unwrap());
-        assert_eq!(rotates(&house.github, second, DAY).await, Ok(false), "it is off");
+        assert_eq!(rotates(&house.github, second, DAY).await, Ok(None), "it is off");
     }
 }

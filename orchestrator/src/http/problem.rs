@@ -100,6 +100,8 @@ codes! {
     AnotherRegistry = "another-registry" UNPROCESSABLE_ENTITY,
     /// The settings were made from a version that no longer holds.
     SettingsConflict = "settings-conflict" CONFLICT,
+    /// The worker is refused at the door, for ever.
+    WorkerRevoked = "worker-revoked" CONFLICT,
     /// The run has ended already.
     RunOver = "run-over" CONFLICT,
     /// The run has not ended.

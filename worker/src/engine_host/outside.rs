@@ -24,6 +24,7 @@ pub async fn run(config: &Config, place: &Place) -> Result<(), EngineHostError> 
             "the engine's process needs root: it makes namespaces (the agent does not)".to_owned(),
         ));
     }
+    let _own_cgroup = lock::take_cgroup(config)?;
     prepare(config)?;
     relay::outside(config)?;
     pods::serve(config)?;

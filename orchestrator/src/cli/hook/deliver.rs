@@ -36,15 +36,16 @@ pub(super) async fn deliver(repository: &Path) -> anyhow::Result<u8> {
             "sallyport: this push could not be noted: {error:#}"
         ));
     }
-    match tokio::time::timeout(PUSH_PATIENCE, send_all(&spool, true)).await {
-        Ok(Ok(true)) => {}
-        Ok(Ok(false) | Err(_)) | Err(_) => {
-            complain(
-                "sallyport: the receiver did not take it yet; it is sent again in the background",
-            );
-            leave_to_retry(repository);
-        }
-    }
+    let why = match tokio::time::timeout(PUSH_PATIENCE, send_all(&spool, true)).await {
+        Ok(Ok(true)) => return Ok(exit::YES),
+        Ok(Ok(false)) => String::new(),
+        Ok(Err(error)) => format!(" ({error:#})"),
+        Err(_) => format!(" within {} s", PUSH_PATIENCE.as_secs()),
+    };
+    complain(&format!(
+        "sallyport: the receiver did not take it yet{why}; it is sent again in the background"
+    ));
+    leave_to_retry(repository);
     Ok(exit::YES)
 }
 
@@ -174,8 +175,8 @@ enum Said {
     Taken(String),
     /// It will never have it.
     Refused(String),
-    /// Not now.
-    Later,
+    /// Not now: why.
+    Later(String),
 }
 
 /// Sends what waits, oldest first; true when nothing waits any more. One that is refused for good is set
@@ -209,7 +210,10 @@ async fn send_all(spool: &Spool, speak: bool) -> anyhow::Result<bool> {
                     complain(&format!("sallyport: {why}; it lies in {kept}"));
                 }
             }
-            Said::Later => {
+            Said::Later(why) => {
+                if speak {
+                    complain(&format!("sallyport: {why}"));
+                }
                 later += 1;
                 if later == LATER_MAX {
                     break;
@@ -260,7 +264,8 @@ async fn send(
             "the receiver refuses it: {status} {}",
             text("detail")
         )),
-        _ => Said::Later,
+        // A wrong secret may be replaced here, or there.
+        _ => Said::Later(format!("the receiver answers {status} {}", text("detail"))),
     })
 }
 

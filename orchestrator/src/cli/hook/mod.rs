@@ -125,7 +125,15 @@ pub(super) async fn run(config: &Place, command: HookCommand) -> anyhow::Result<
             let body = json!({ "secret": &*secret, "keep_hours": keep_hours });
             let done =
                 format!("rotated: {hook}; the secret before is good for {keep_hours} h more");
-            told(client.post::<Value>(&path, &body).await?, &done)
+            let answer = client.post::<Value>(&path, &body).await?;
+            if let Answer::Good(rotated) = &answer
+                && rotated.get("provider").and_then(Value::as_str) == Some("git")
+            {
+                super::complain(
+                    "a repository in which `sallyport hook install` put its hook still has the secret before: install again there",
+                );
+            }
+            told(answer, &done)
         }
         HookCommand::Disable { project, hook } => {
             let client = Client::open(config)?;

@@ -112,6 +112,8 @@ pub struct NewSecret {
 pub struct SecretRotated {
     /// The hook's id.
     pub id: String,
+    /// Who sends.
+    pub provider: &'static str,
     /// For so many hours more the secret before is good.
     pub keep_hours: u32,
 }
@@ -135,11 +137,12 @@ pub async fn rotate(
     let (intake, actor) = (&app.intake, &caller.0.actor);
     let rotated = delivery::rotate_hook(intake, actor, &project.id, &id, &new.secret, keep).await;
     match rotated.map_err(|error| Problem::internal(&error))? {
-        Ok(true) => Ok(Json(SecretRotated {
+        Ok(Some(provider)) => Ok(Json(SecretRotated {
             id: hook,
+            provider: provider.as_str(),
             keep_hours,
         })),
-        Ok(false) => Err(Problem::not_found()),
+        Ok(None) => Err(Problem::not_found()),
         Err(invalid) => Err(Problem::new(Code::InvalidSecret, invalid.to_string())),
     }
 }

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::fleet::{self, Standing};
 use crate::http::Problem;
 use crate::http::extract::ApiCaller;
+use crate::http::problem::Code;
 use crate::identity::Permission;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -119,6 +120,10 @@ pub async fn act(
         let worker = fleet::by_name(&mut conn, &name).await.map_err(failed)?;
         worker.ok_or_else(Problem::not_found)?
     };
+    if let (Standing::Revoked { .. }, Act::Drain | Act::Resume) = (&worker.standing, &act) {
+        let detail = format!("{name} is revoked, for ever: enrol it under another name");
+        return Err(Problem::new(Code::WorkerRevoked, detail));
+    }
     let (ground, actor) = (&app.ground, &caller.0.actor);
     let done = match act {
         Act::Drain => fleet::drain(ground, &worker.id, true, actor).await,
