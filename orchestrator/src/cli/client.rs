@@ -55,14 +55,14 @@ impl Client {
         let socket = config.server.data_dir.join(ADMIN_SOCKET);
         if let Err(error) = nix::unistd::access(&socket, AccessFlags::W_OK) {
             let shown = socket.display();
-            match error {
-                Errno::EACCES => bail!(
+            if error == Errno::EACCES {
+                bail!(
                     "{shown} is for the server's user and root only; others set SALLYPORT_URL and SALLYPORT_TOKEN_FILE"
-                ),
-                _ => bail!(
-                    "no server runs here: {shown}: {error} (start `sallyport serve`, or set SALLYPORT_URL and SALLYPORT_TOKEN_FILE)"
-                ),
+                );
             }
+            bail!(
+                "no server runs here: {shown}: {error} (start `sallyport serve`, or set SALLYPORT_URL and SALLYPORT_TOKEN_FILE)"
+            );
         }
         let http = builder.unix_socket(socket).build()?;
         Ok(Self {
