@@ -287,9 +287,16 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "Advisories are fresh",
         "data-until=",
         "holds nothing yet: this would be the first release there",
+        // What her yes does, and that the page looks after what she answers.
+        "conditions are still unmet",
+        "data-watch=\"sha256:",
     ] {
         assert!(page.contains(word), "without {word}");
     }
+    assert!(
+        !page.contains("id=\"password\""),
+        "she has just given her password"
+    );
     assert!(!page.contains(&form), "she did not ask for it");
     let hers = lena.open(&path).await?.text;
     assert!(hers.contains(&form) && hers.contains("You do not hold the role"));
@@ -314,6 +321,10 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "{over}"
     );
     assert!(!over.contains("You may approve") && over.contains("Carry amounts as decimals"));
+    assert!(
+        !over.contains("What ends when"),
+        "nothing of it ends any more"
+    );
     let late = lena.send(&withdraw, &[]).await?;
     assert!(late.status == 409 && late.text.contains("promotion-not-open"));
     let evidence = format!("sha256:{}", "0".repeat(64));
