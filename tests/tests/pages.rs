@@ -169,6 +169,15 @@ async fn the_bar_counts_what_waits_for_the_reader() -> anyhow::Result<()> {
     );
     let home = ines.open("/").await?.text;
     assert!(home.contains(&promotion) && home.contains("1 promotion waits for your answer"));
+    // What came in well and would not today is a need of those who can mend it, and is seen by all.
+    let amara = Browser::of(&house, "amara", &[(Role::Auditor, None)]).await?;
+    let need = "ledger-api run 1 no longer complies in staging";
+    assert!(home.contains(need) && home.contains("1 environment no longer complies."));
+    let hers = amara.open("/").await?.text;
+    assert!(!hers.contains(need) && hers.contains(">No longer complies</a>"));
+    let findings = format!("/projects/{LEDGER}/findings?in=staging&severity=high");
+    let found = amara.open(&findings).await?;
+    assert!(found.status == 200 && found.text.contains("what staging holds"));
     house.stop().await;
     Ok(())
 }
@@ -373,9 +382,14 @@ async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::R
     let staging = lane(&page, "staging")?;
     // jinja2 has a finding at the threshold: what came in well is told not to comply any more.
     assert!(
-        staging.contains("run-1") && staging.contains("No longer complies"),
+        staging.contains(">Run 1</a>") && staging.contains("Refuse refunds across currencies"),
         "{staging}"
     );
+    let why = format!(
+        "href=\"/projects/{LEDGER}/findings?in=staging&amp;severity=high\">No longer complies"
+    );
+    assert!(staging.contains(&why), "{staging}");
+    assert!(page.contains("id=\"lanes\" data-refresh"), "one waits");
     let prod = lane(&page, "prod")?;
     assert!(prod.contains("Nothing is here yet") && prod.contains("Run 1, promotion 3"));
     let request = format!("action=\"{path}/prod\"");
@@ -415,6 +429,56 @@ async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::R
     );
     let prod = lane(&lena.open(&path).await?.text, "prod")?;
     assert!(prod.contains("Run 1, promotion 4"), "{prod}");
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_stays_in_its_lane_however_many_came_after_it() -> anyhow::Result<()> {
+    const LATER: i64 = 60;
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    let sample = sample::ledger(&house.app().ground, &lena.person).await?;
+    let waiting = sample.waiting.clone();
+    let write = house.app().ground.db.write("test.promotions", move |conn| {
+        let waiting = waiting.clone();
+        Box::pin(async move {
+            for number in 1..=LATER {
+                orchestrator::execute!(
+                    conn,
+                    "INSERT INTO promotion (id, project_id, number, release_id, environment,
+                         settings_version, state, cause, requested_by, requester_id, requested_at,
+                         ended_at)
+                     SELECT $1, project_id, number + $2, release_id, 'dev', settings_version,
+                         'superseded', 'a later one', requested_by, requester_id, requested_at + $2,
+                         requested_at + $2
+                     FROM promotion WHERE id = $3",
+                    format!("01900000-0000-7000-8000-{number:012}"),
+                    number,
+                    &waiting
+                )?;
+            }
+            Ok::<_, orchestrator::db::Error>(())
+        })
+    });
+    write.await?;
+    let path = format!("/projects/{LEDGER}/environments");
+    let first = lena.open(&path).await?.text;
+    let table = |page: &str| -> Vec<String> {
+        let table = page.split("id=\"promotions\"").nth(1).unwrap_or_default();
+        let rows = table
+            .split("<td role=\"cell\"><a href=\"/promotions/")
+            .skip(1);
+        let id = |row: &str| row.split('"').next().map(str::to_owned);
+        rows.filter_map(id).collect()
+    };
+    let prod = between(&first, "id=\"env-prod\"", "</section>").context("a lane")?;
+    assert!(prod.contains(&sample.waiting), "{prod}");
+    assert!(table(&first).len() == 50 && !table(&first).contains(&sample.waiting));
+    let older = link(&first, "Older").context("there are older ones")?;
+    let second = lena.open(older.trim_end_matches("#pr")).await?.text;
+    assert!(table(&second).len() == 13 && table(&second).contains(&sample.waiting));
+    assert!(link(&second, "Older").is_none());
     house.stop().await;
     Ok(())
 }

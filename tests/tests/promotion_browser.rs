@@ -27,6 +27,8 @@ async fn a_promotion_that_ends_is_seen_by_all_and_takes_no_text_away() -> anyhow
     }
     approver.finds("#p-changed[hidden]").await?;
     watcher.finds("#p-cause[hidden]").await?;
+    let seen = "return document.getElementById('p-changed').checkVisibility()";
+    ensure!(approver.runs(seen).await? == json!(false), "too early");
     let types = "document.getElementById('reason').value = 'Read, and'; return true";
     approver.runs(types).await?;
 
@@ -34,9 +36,11 @@ async fn a_promotion_that_ends_is_seen_by_all_and_takes_no_text_away() -> anyhow
     ensure!(taken_back.status == 303, "{taken_back:?}");
 
     watcher.finds("#p-cause:not([hidden])").await?;
-    let cause = "return document.getElementById('p-cause').textContent.includes('withdrawn by lena')";
+    let cause =
+        "return document.getElementById('p-cause').textContent.includes('withdrawn by lena')";
     ensure!(watcher.runs(cause).await? == json!(true), "no cause");
     approver.finds("#p-changed:not([hidden])").await?;
+    ensure!(approver.runs(seen).await? == json!(true), "not to be seen");
     let kept = "return document.getElementById('reason').value";
     ensure!(approver.runs(kept).await? == json!("Read, and"), "her text");
     approver.close().await?;

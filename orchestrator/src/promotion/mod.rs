@@ -40,6 +40,6 @@ pub use state::{
 };
 pub use store::{
     Placed, by_id, ended_in, environment_history, in_environment, in_environments, of_project,
-    open_by_state, waiting_everywhere,
+    open_by_state, open_of_project, waiting_everywhere,
 };
 pub use withdraw::{WithdrawOutcome, withdraw};

@@ -298,7 +298,11 @@ mod tests {
             effect(&all, 2, "prod"),
             "After yours, 1 condition is still unmet: one more approval."
         );
-        all.push(condition(ConditionKind::Soak, ConditionState::Waiting, "Soak"));
+        all.push(condition(
+            ConditionKind::Soak,
+            ConditionState::Waiting,
+            "Soak",
+        ));
         assert_eq!(
             effect(&all, 3, "prod"),
             "After yours, 2 conditions are still unmet: Soak; 2 more approvals."
