@@ -124,6 +124,24 @@ async fn every_page_answers_with_likely_data() -> anyhow::Result<()> {
         !log.text.contains("<code>project."),
         "other types are left out"
     );
+    let none = "No entry matches";
+    for (bounds, is_empty) in [
+        ("from=2020-01-01", false),
+        ("to=2020-01-01", true),
+        ("from=2020-01-01%2012:00&to=2100-01-01", false),
+    ] {
+        let page = amara.open(&format!("/log-entries?{bounds}")).await?;
+        assert_eq!(page.status, 200, "{bounds}");
+        assert_eq!(page.text.contains(none), is_empty, "{bounds}");
+    }
+    let ledgers = amara
+        .open(&format!("/deliveries/{}", sample.delivery))
+        .await?;
+    assert!(
+        ledgers
+            .text
+            .contains("<title>push of main by lena-fischer, ")
+    );
     // Requests of strangers are for those who see everything.
     let stranger = format!("/deliveries/{}", sample.stranger);
     assert_eq!(lena.open(&stranger).await?.status, 404);
@@ -132,6 +150,7 @@ async fn every_page_answers_with_likely_data() -> anyhow::Result<()> {
         "/deliveries?address=10.0.0",
         "/deliveries?older=x",
         "/log-entries?older=x",
+        "/log-entries?from=noon",
     ] {
         assert_eq!(amara.open(path).await?.status, 400, "{path}");
     }

@@ -99,6 +99,10 @@ pub struct Wanted {
     pub actor: Option<[String; 2]>,
     /// Of one project, by its id.
     pub project_id: Option<String>,
+    /// Not before.
+    pub from: Option<At>,
+    /// Before this moment.
+    pub until: Option<At>,
 }
 
 /// The entries that are wanted, newest first, from before this (time, id).
@@ -120,8 +124,8 @@ pub async fn newest(
          WHERE (at, id) < ($1, $2)
            AND ($3 IS NULL OR type = $3 OR substr(type, 1, length($3) + 1) = $3 || '.')
            AND ($4 IS NULL OR subject = $4) AND ($5 IS NULL OR actor IN ($5, $6))
-           AND ($7 IS NULL OR project_id = $7)
-         ORDER BY at DESC, id DESC LIMIT $8",
+           AND ($7 IS NULL OR project_id = $7) AND at >= $8 AND at < $9
+         ORDER BY at DESC, id DESC LIMIT $10",
         at,
         id,
         wanted.kind.as_deref(),
@@ -129,6 +133,8 @@ pub async fn newest(
         by_id,
         by_name,
         wanted.project_id.as_deref(),
+        wanted.from.map_or(i64::MIN, |at| at.0),
+        wanted.until.map_or(i64::MAX, |at| at.0),
         limit
     )
 }
@@ -187,6 +193,9 @@ mod tests {
                 (Wanted { actor: Some(["x".into(), "system".into()]), ..all.clone() }, 6),
                 (Wanted { actor: Some(["x".into(), "y".into()]), ..all.clone() }, 0),
                 (Wanted { project_id: Some("q".into()), ..all.clone() }, 0),
+                (Wanted { from: Some(At(5)), until: Some(At(6)), ..all.clone() }, 6),
+                (Wanted { from: Some(At(6)), ..all.clone() }, 0),
+                (Wanted { until: Some(At(5)), ..all.clone() }, 0),
             ];
             for (wanted, count) in cases {
                 let found = newest(&mut conn, &wanted, (i64::MAX, ""), 9).await.unwrap();

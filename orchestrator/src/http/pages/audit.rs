@@ -1,10 +1,11 @@
 //! `GET /log-entries`: the audit log, newest first, for those who may see everything.
 
 use super::frame::{now, visible_projects};
-use super::query::{Chip, Choice, Filters, Query, choices};
+use super::query::{Chip, Choice, Filters, Query, choices, moment, no_moment};
 use super::{Copied, Frame, PageError, Tab, When, page};
 use crate::app::App;
 use crate::audit::{self, Wanted};
+use crate::clock::At;
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
 use askama::Template;
@@ -46,7 +47,7 @@ pub async fn audit_entries(
     if !caller.may_everywhere(Permission::SeePayload) {
         return Err(PageError::NotFound);
     }
-    let names = ["type", "subject", "actor", "project"];
+    let names = ["type", "subject", "actor", "project", "from", "to"];
     let filters = Filters::read("/log-entries", &query, &names)?;
     let place = filters.place()?;
     let projects = visible_projects(&app, &signed_in).await?;
@@ -54,8 +55,9 @@ pub async fn audit_entries(
     let mut wanted = Wanted {
         kind: text("type"),
         subject: text("subject"),
-        actor: None,
-        project_id: None,
+        from: bound(&filters, "from")?,
+        until: bound(&filters, "to")?,
+        ..Wanted::default()
     };
     if let Some(name) = filters.given("project") {
         let project = projects
@@ -97,11 +99,28 @@ pub async fn audit_entries(
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Audit, "Audit log"),
         rows: all.into_iter().map(row).collect(),
-        chips: filters.chips(|name, value| format!("{name} {value}")),
+        chips: filters.chips(chip_words),
         projects: choices(&filters, "project", "All projects", named),
         filters,
         older,
     }))
+}
+
+/// A moment that the list begins or ends at.
+fn bound(filters: &Filters, name: &str) -> Result<Option<At>, PageError> {
+    let Some(text) = filters.given(name) else {
+        return Ok(None);
+    };
+    let at = moment(text).ok_or_else(|| PageError::BadQuery(no_moment(text)))?;
+    Ok(Some(at))
+}
+
+fn chip_words(name: &str, value: &str) -> String {
+    match name {
+        "from" => format!("from {value} UTC"),
+        "to" => format!("before {value} UTC"),
+        _ => format!("{name} {value}"),
+    }
 }
 
 /// The page of what an entry is about, where its subject alone names one.

@@ -1,7 +1,7 @@
 //! `GET /deliveries`: the trigger history, accepted and refused, newest first.
 
 use super::frame::{now, visible_projects};
-use super::query::{Chip, Choice, Filters, Query, choices};
+use super::query::{Chip, Choice, Filters, Query, choices, moment, no_moment};
 use super::{Copied, Frame, Look, PageError, Status, Tab, When, page, words};
 use crate::app::App;
 use crate::clock::At;
@@ -210,8 +210,7 @@ fn wanted(filters: &Filters, projects: &[Project]) -> (Wanted, Vec<Problem>) {
         if let Some(text) = filters.given(name) {
             *bound = moment(text);
             if bound.is_none() {
-                let words = format!("“{text}” is no time: wanted 2026-06-11 or 2026-06-11 14:30.");
-                wrong(name, words);
+                wrong(name, no_moment(text));
             }
         }
     }
@@ -222,13 +221,6 @@ fn wanted(filters: &Filters, projects: &[Project]) -> (Wanted, Vec<Problem>) {
         }
     }
     (wanted, problems)
-}
-
-/// A day, or a day and a time, in UTC.
-fn moment(text: &str) -> Option<At> {
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let moment = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
-    Some(At(moment.as_microsecond()))
 }
 
 fn shown_row(row: DeliveryRow, now: At) -> Row {
@@ -307,16 +299,6 @@ fn signature(row: &DeliveryRow) -> (Status, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_of_filters_are_utc() {
-        assert_eq!(moment("1970-01-02"), Some(At(86_400_000_000)));
-        assert_eq!(moment("1970-01-01 00:01"), Some(At(60_000_000)));
-        assert_eq!(moment("1970-01-01T00:00:01"), Some(At(1_000_000)));
-        for text in ["yesterday", "1970-13-01", "1970-01-01T25:00", ""] {
-            assert_eq!(moment(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn what_cannot_be_read_is_told_beside_its_field() {
