@@ -185,6 +185,35 @@ async fn the_sessions_cookie_is_for_the_browser_alone() {
 }
 
 #[tokio::test]
+async fn what_is_sent_after_the_session_leads_back_to_a_page_that_can_be_read() {
+    let (server, _, http) = house().await;
+    let url = |path: &str| format!("{}{path}", server.url());
+    let send = |referer: String| {
+        let act = http.post(url("/projects/shop/runs/1/again"));
+        act.header("referer", referer).form(&[("csrf", "x")])
+    };
+    for (referer, back) in [
+        (url("/projects/shop/runs"), "/projects/shop/runs"),
+        (url("//evil.example"), "/projects/shop/runs/1"),
+        ("https://evil.example/x".to_owned(), "/projects/shop/runs/1"),
+    ] {
+        let answer = send(referer.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let to = format!("/sign-in?back={back}&out=");
+        assert_eq!(header(answer.headers(), "location"), to, "{referer}");
+        let page = http.get(url(&to)).send().await.unwrap();
+        let text = page.text().await.unwrap();
+        assert!(text.contains("You were signed out; nothing was done"));
+        let is_foreign = text.contains("value=\"//");
+        assert!(!is_foreign, "the form leads to this server only: {text}");
+    }
+    let first = http.get(url("/sign-in")).send().await.unwrap();
+    let text = first.text().await.unwrap();
+    assert!(!text.contains("You were signed out"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_program_gets_wrong_is_told_as_a_problem() {
     let (server, mara, http) = house().await;
     let url = |path: &str| format!("{}{path}", server.url());

@@ -355,6 +355,10 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
     );
     let late = lena.send(&withdraw, &[]).await?;
     assert!(late.status == 409 && late.text.contains("promotion-not-open"));
+    assert!(
+        late.text
+            .contains(&format!("href=\"{path}\">Back to the page"))
+    );
     let evidence = format!("sha256:{}", "0".repeat(64));
     let late = [
         ("decision", "approve"),

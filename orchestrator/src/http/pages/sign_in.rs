@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Deserialize)]
 pub struct Back {
     back: Option<String>,
+    /// There when something was sent without a session.
+    out: Option<String>,
 }
 
 /// Name and password.
@@ -47,11 +49,16 @@ struct Shown {
     back: String,
     name: String,
     error: Option<&'static str>,
+    /// They sent something, and their session had ended.
+    was_signed_out: bool,
 }
 
 /// The form.
 pub async fn sign_in_form(State(app): State<Arc<App>>, Query(query): Query<Back>) -> Response {
-    frame::page(&shown(&app, query.back, String::new(), None))
+    frame::page(&Shown {
+        was_signed_out: query.out.is_some(),
+        ..shown(&app, query.back, String::new(), None)
+    })
 }
 
 /// Signs in.
@@ -108,6 +115,7 @@ fn shown(app: &App, back: Option<String>, name: String, error: Option<&'static s
         back: local(back),
         name,
         error,
+        was_signed_out: false,
     }
 }
 
