@@ -34,8 +34,8 @@ const SIGNATURES: [&str; 3] = [
     "webhook-signature",
 ];
 
-/// Facts that stand in the page's head: when, and whose it was.
-const HEAD: [&str; 5] = ["Received", "Sender", "Address", "Signature", "Delivery id"];
+/// Facts that stand in the page's head, after the time: whose it was.
+const HEAD: [&str; 4] = ["Sender", "Address", "Signature", "Delivery id"];
 /// Digits of a commit in a title.
 const COMMIT_DIGITS: usize = 7;
 
@@ -160,7 +160,7 @@ async fn accepted(
         .filter_map(|one| Outcome::parse(&one.decision))
         .min()
         .unwrap_or(Outcome::Waiting);
-    let facts = accepted_facts(conn, signed_in, &found, now).await?;
+    let facts = accepted_facts(conn, signed_in, &found).await?;
     let (head, facts) = parted(facts);
     let title = title(&found);
     let retry = trigger::retry_of(conn, &found.id).await;
@@ -366,7 +366,6 @@ async fn accepted_facts(
     conn: &mut Conn,
     signed_in: &SignedIn,
     found: &DeliveryRow,
-    now: At,
 ) -> Result<Vec<Fact>, PageError> {
     let secret = history::secret(conn, &found.secret_id).await;
     let secret = match secret.map_err(PageError::log)? {
@@ -379,7 +378,6 @@ async fn accepted_facts(
     let repeats = history::repeats(conn, &found.id, REPEATS_MAX).await;
     let repeats = repeats.map_err(PageError::log)?;
     let mut facts = vec![
-        plain("Received", When::micros(found.received_at, now).exact()),
         code("Hook", "hook", &found.hook_id, found.provider.as_str()),
         code("Delivery id", "delivery id", &found.external_id, ""),
         plain("Event", found.event.as_str()),
@@ -494,9 +492,7 @@ fn refused_facts(signed_in: &SignedIn, found: &RefusalRow, now: At) -> Vec<Fact>
         None => "not told".to_owned(),
     };
     let mut facts = Vec::new();
-    if found.folded == 0 {
-        facts.push(plain("Received", received.exact()));
-    } else {
+    if found.folded != 0 {
         let requests = found.requests;
         let minute = received.exact();
         facts.push(plain(
