@@ -185,32 +185,31 @@ async fn the_sessions_cookie_is_for_the_browser_alone() {
 }
 
 #[tokio::test]
-async fn who_was_signed_out_comes_back_to_the_page_of_the_form_and_hears_that_nothing_was_done() {
+async fn what_is_sent_after_the_session_leads_back_to_a_page_that_can_be_read() {
     let (server, _, http) = house().await;
-    let sent_from = async |referer: Option<String>| {
-        let mut post = http.post(format!("{}/projects/shop/runs/7/again", server.url()));
-        if let Some(referer) = referer {
-            post = post.header("referer", referer);
-        }
-        let answer = post.form(&[("csrf", "old")]).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-        header(answer.headers(), "location").to_owned()
+    let url = |path: &str| format!("{}{path}", server.url());
+    let send = |referer: String| {
+        let act = http.post(url("/projects/shop/runs/1/again"));
+        act.header("referer", referer).form(&[("csrf", "x")])
     };
-    let own = sent_from(Some(format!("{}/projects/shop/runs/7", server.url()))).await;
-    assert_eq!(own, "/sign-in?undone=1&back=/projects/shop/runs/7");
-    for other in [None, Some("https://evil.example/projects/shop".to_owned())] {
-        assert_eq!(sent_from(other).await, "/sign-in?undone=1&back=/");
+    for (referer, back) in [
+        (url("/projects/shop/runs"), "/projects/shop/runs"),
+        (url("//evil.example"), "/projects/shop/runs/1"),
+        ("https://evil.example/x".to_owned(), "/projects/shop/runs/1"),
+    ] {
+        let answer = send(referer.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let to = format!("/sign-in?back={back}&out=");
+        assert_eq!(header(answer.headers(), "location"), to, "{referer}");
+        let page = http.get(url(&to)).send().await.unwrap();
+        let text = page.text().await.unwrap();
+        assert!(text.contains("You were signed out; nothing was done"));
+        let is_foreign = text.contains("value=\"//");
+        assert!(!is_foreign, "the form leads to this server only: {text}");
     }
-    // Another origin that only begins like ours.
-    let alike = format!("{}0.evil.example/x", server.url());
-    assert_eq!(sent_from(Some(alike)).await, "/sign-in?undone=1&back=/");
-    let page = http.get(format!("{}{own}", server.url())).send().await;
-    let page = page.unwrap().text().await.unwrap();
-    assert!(page.contains("What you sent was not done"), "{page}");
-    assert!(
-        page.contains("name=\"back\" value=\"/projects/shop/runs/7\""),
-        "{page}"
-    );
+    let first = http.get(url("/sign-in")).send().await.unwrap();
+    let text = first.text().await.unwrap();
+    assert!(!text.contains("You were signed out"));
     server.stop().await;
 }
 

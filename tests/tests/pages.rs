@@ -124,6 +124,24 @@ async fn every_page_answers_with_likely_data() -> anyhow::Result<()> {
         !log.text.contains("<code>project."),
         "other types are left out"
     );
+    let none = "No entry matches";
+    for (bounds, is_empty) in [
+        ("from=2020-01-01", false),
+        ("to=2020-01-01", true),
+        ("from=2020-01-01%2012:00&to=2100-01-01", false),
+    ] {
+        let page = amara.open(&format!("/log-entries?{bounds}")).await?;
+        assert_eq!(page.status, 200, "{bounds}");
+        assert_eq!(page.text.contains(none), is_empty, "{bounds}");
+    }
+    let ledgers = amara
+        .open(&format!("/deliveries/{}", sample.delivery))
+        .await?;
+    assert!(
+        ledgers
+            .text
+            .contains("<title>push of main by lena-fischer, ")
+    );
     // Requests of strangers are for those who see everything.
     let stranger = format!("/deliveries/{}", sample.stranger);
     assert_eq!(lena.open(&stranger).await?.status, 404);
@@ -132,6 +150,7 @@ async fn every_page_answers_with_likely_data() -> anyhow::Result<()> {
         "/deliveries?address=10.0.0",
         "/deliveries?older=x",
         "/log-entries?older=x",
+        "/log-entries?from=noon",
     ] {
         assert_eq!(amara.open(path).await?.status, 400, "{path}");
     }
@@ -169,6 +188,15 @@ async fn the_bar_counts_what_waits_for_the_reader() -> anyhow::Result<()> {
     );
     let home = ines.open("/").await?.text;
     assert!(home.contains(&promotion) && home.contains("1 promotion waits for your answer"));
+    // What came in well and would not today is a need of those who can mend it, and is seen by all.
+    let amara = Browser::of(&house, "amara", &[(Role::Auditor, None)]).await?;
+    let need = "ledger-api run 1 no longer complies in staging";
+    assert!(home.contains(need) && home.contains("1 environment no longer complies."));
+    let hers = amara.open("/").await?.text;
+    assert!(!hers.contains(need) && hers.contains(">No longer complies</a>"));
+    let findings = format!("/projects/{LEDGER}/findings?in=staging&severity=high");
+    let found = amara.open(&findings).await?;
+    assert!(found.status == 200 && found.text.contains("what staging holds"));
     house.stop().await;
     Ok(())
 }
@@ -287,13 +315,17 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "Advisories are fresh",
         "data-until=",
         "holds nothing yet: this would be the first release there",
-        // What comes after a yes, and that nobody is asked for a password who has just given it.
-        "If you approve, prod changes when the rest is met: one more approval, Findings",
-        "<input type=\"hidden\" name=\"password\" value=\"\">",
+        // What her yes does, and that the page looks after what she answers.
+        "conditions are still unmet",
+        "data-watch=\"sha256:",
     ] {
         let shown = between(&page, "If you approve", "</p>");
         assert!(page.contains(word), "without {word}: {shown:?}");
     }
+    assert!(
+        !page.contains("id=\"password\""),
+        "she has just given her password"
+    );
     assert!(!page.contains(&form), "she did not ask for it");
     assert!(
         !page.contains("data-refresh"),
@@ -328,6 +360,10 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
     );
     let late = lena.send(&withdraw, &[]).await?;
     assert!(late.status == 409 && late.text.contains("promotion-not-open"));
+    assert!(
+        late.text
+            .contains(&format!("href=\"{path}\">Back to the page"))
+    );
     let evidence = format!("sha256:{}", "0".repeat(64));
     let late = [
         ("decision", "approve"),
@@ -374,10 +410,14 @@ async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::R
     let staging = lane(&page, "staging")?;
     // jinja2 has a finding at the threshold: what came in well is told not to comply any more.
     assert!(
-        staging.contains("Refuse refunds across currencies")
-            && staging.contains("No longer complies"),
+        staging.contains(">Run 1</a>") && staging.contains("Refuse refunds across currencies"),
         "{staging}"
     );
+    let why = format!(
+        "href=\"/projects/{LEDGER}/findings?in=staging&amp;severity=high\">No longer complies"
+    );
+    assert!(staging.contains(&why), "{staging}");
+    assert!(page.contains("id=\"lanes\" data-refresh"), "one waits");
     let prod = lane(&page, "prod")?;
     assert!(prod.contains("Nothing is here yet") && prod.contains("Run 1, promotion 3"));
     let request = format!("action=\"{path}/prod\"");
@@ -417,6 +457,56 @@ async fn environments_show_what_is_where_and_what_could_come_next() -> anyhow::R
     );
     let prod = lane(&lena.open(&path).await?.text, "prod")?;
     assert!(prod.contains("Run 1, promotion 4"), "{prod}");
+    house.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_stays_in_its_lane_however_many_came_after_it() -> anyhow::Result<()> {
+    const LATER: i64 = 60;
+    let house = Orchestrator::still().await?;
+    let lena = Browser::of(&house, "lena", &[(Role::Developer, None)]).await?;
+    let sample = sample::ledger(&house.app().ground, &lena.person).await?;
+    let waiting = sample.waiting.clone();
+    let write = house.app().ground.db.write("test.promotions", move |conn| {
+        let waiting = waiting.clone();
+        Box::pin(async move {
+            for number in 1..=LATER {
+                orchestrator::execute!(
+                    conn,
+                    "INSERT INTO promotion (id, project_id, number, release_id, environment,
+                         settings_version, state, cause, requested_by, requester_id, requested_at,
+                         ended_at)
+                     SELECT $1, project_id, number + $2, release_id, 'dev', settings_version,
+                         'superseded', 'a later one', requested_by, requester_id, requested_at + $2,
+                         requested_at + $2
+                     FROM promotion WHERE id = $3",
+                    format!("01900000-0000-7000-8000-{number:012}"),
+                    number,
+                    &waiting
+                )?;
+            }
+            Ok::<_, orchestrator::db::Error>(())
+        })
+    });
+    write.await?;
+    let path = format!("/projects/{LEDGER}/environments");
+    let first = lena.open(&path).await?.text;
+    let table = |page: &str| -> Vec<String> {
+        let table = page.split("id=\"promotions\"").nth(1).unwrap_or_default();
+        let rows = table
+            .split("<td role=\"cell\"><a href=\"/promotions/")
+            .skip(1);
+        let id = |row: &str| row.split('"').next().map(str::to_owned);
+        rows.filter_map(id).collect()
+    };
+    let prod = between(&first, "id=\"env-prod\"", "</section>").context("a lane")?;
+    assert!(prod.contains(&sample.waiting), "{prod}");
+    assert!(table(&first).len() == 50 && !table(&first).contains(&sample.waiting));
+    let older = link(&first, "Older").context("there are older ones")?;
+    let second = lena.open(older.trim_end_matches("#pr")).await?.text;
+    assert!(table(&second).len() == 13 && table(&second).contains(&sample.waiting));
+    assert!(link(&second, "Older").is_none());
     house.stop().await;
     Ok(())
 }

@@ -11,13 +11,33 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => delete button.dataset.done, 2000);
 });
 
-// Countdowns (`data-until`) go on by themselves, in the server's words.
+// Countdowns (`data-until`) and relative times go on by themselves, in the server's words and by its clock:
+// the page says what that showed when it was made.
+const ahead = Date.now() - Date.parse(document.documentElement.dataset.now);
+const AGES_EVERY = 10;
+let ticks = 0;
 setInterval(() => {
+  const now = Date.now() - ahead;
   for (const part of document.querySelectorAll("[data-until]")) {
-    const words = left(Math.floor((Date.parse(part.dataset.until) - Date.now()) / 1000));
-    if (part.textContent !== words) part.textContent = words;
+    say(part, left(Math.floor((Date.parse(part.dataset.until) - now) / 1000)));
   }
+  // Nobody reads a page by the second: what is ten seconds old may say so a little later.
+  ticks = (ticks + 1) % AGES_EVERY;
+  if (ticks) return;
+  for (const part of document.querySelectorAll("time[title]")) say(part, relative(Date.parse(part.dateTime), now));
 }, 1000);
+
+function say(part, words) {
+  if (part.textContent !== words) part.textContent = words;
+}
+
+function relative(at, now) {
+  const seconds = Math.floor(Math.abs(now - at) / 1000);
+  if (!seconds) return "now";
+  const [minutes, hours, days] = [60, 3600, 86400].map((unit) => Math.floor(seconds / unit));
+  const long = days > 1 ? `${days} days` : days ? "1 day" : hours ? `${hours} h` : minutes ? `${minutes} min` : `${seconds} s`;
+  return at > now ? `in ${long}` : `${long} ago`;
+}
 
 function left(seconds) {
   if (seconds <= 0) return "over";
@@ -47,26 +67,23 @@ async function refresh() {
   for (const note of document.querySelectorAll("[data-ended]")) note.hidden = false;
 }
 
-// Whoever is about to answer is told when what they would answer about has changed; what they write stays.
-const ANSWER_EVERY_MS = 10000;
-const evidence = document.getElementById("p-evidence");
-if (evidence) setTimeout(compare, ANSWER_EVERY_MS);
+// A form that answers what the page shows (`data-watch`) is never replaced: somebody types in it. When the
+// server would show another one, or none, the part that `data-changed` names says so.
+const WATCH_EVERY_MS = 10000;
+setInterval(watch, WATCH_EVERY_MS);
 
-async function compare() {
+async function watch() {
+  const form = document.querySelector("[data-watch]");
+  const note = form && document.getElementById(form.dataset.changed);
+  if (!note || !note.hidden || document.visibilityState !== "visible") return;
   try {
-    const answer = await fetch(location.pathname, { redirect: "error" });
-    if (answer.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const now = page.getElementById("p-evidence");
-      if (!now || now.value !== evidence.value) {
-        document.querySelector("[data-changed]").hidden = false;
-        return;
-      }
-    }
+    const answer = await fetch(location.href, { redirect: "error" });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    note.hidden = page.querySelector("[data-watch]")?.dataset.watch === form.dataset.watch;
   } catch {
     // The server is away: the next try may find it again.
   }
-  setTimeout(compare, ANSWER_EVERY_MS);
 }
 
 function renew(page) {

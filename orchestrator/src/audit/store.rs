@@ -99,7 +99,7 @@ pub struct Wanted {
     pub actor: Option<[String; 2]>,
     /// Of one project, by its id.
     pub project_id: Option<String>,
-    /// Not before this moment.
+    /// Not before.
     pub from: Option<At>,
     /// Before this moment.
     pub until: Option<At>,
@@ -124,8 +124,7 @@ pub async fn newest(
          WHERE (at, id) < ($1, $2)
            AND ($3 IS NULL OR type = $3 OR substr(type, 1, length($3) + 1) = $3 || '.')
            AND ($4 IS NULL OR subject = $4) AND ($5 IS NULL OR actor IN ($5, $6))
-           AND ($7 IS NULL OR project_id = $7)
-           AND ($8 IS NULL OR at >= $8) AND ($9 IS NULL OR at < $9)
+           AND ($7 IS NULL OR project_id = $7) AND at >= $8 AND at < $9
          ORDER BY at DESC, id DESC LIMIT $10",
         at,
         id,
@@ -134,8 +133,8 @@ pub async fn newest(
         by_id,
         by_name,
         wanted.project_id.as_deref(),
-        wanted.from.map(|at| at.0),
-        wanted.until.map(|at| at.0),
+        wanted.from.map_or(i64::MIN, |at| at.0),
+        wanted.until.map_or(i64::MAX, |at| at.0),
         limit
     )
 }

@@ -16,7 +16,7 @@ mod stories;
 
 pub use state::{Cursor, Decided, NotSearchable, Outcome, Search, Wanted};
 pub use store::{
-    Decision, DeliveryRow, EnvironmentRow, LeaseRow, PromotionRow, Repeat, RunRow, SecretRow,
-    decisions, deliveries, environments, failed, findings_of_run, images_of_run, leases,
-    promotions_of_run, repeats, running, secret,
+    Decision, DeliveryRow, EnvironmentRow, LeaseRow, OpenRow, PromotionRow, ReleaseRun, Repeat,
+    RunRow, SecretRow, decisions, deliveries, environments, failed, findings_of_run, images_of_run,
+    leases, open_in_environments, promotions_of_run, repeats, run_of_release, running, secret,
 };

@@ -7,7 +7,10 @@ mod delivery;
 mod home;
 
 pub use delivery::{DeliveryRow, deliveries};
-pub use home::{EnvironmentRow, LeaseRow, RunRow, environments, failed, leases, running};
+pub use home::{
+    EnvironmentRow, LeaseRow, OpenRow, ReleaseRun, RunRow, environments, failed, leases,
+    open_in_environments, run_of_release, running,
+};
 
 use crate::db::{Conn, Error};
 

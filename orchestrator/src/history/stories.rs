@@ -304,6 +304,8 @@ crate::store_tests! {
         assert_eq!(failed(&mut conn, &all, At(2), 9).await.unwrap().len(), 0, "made before");
         assert_eq!(running(&mut conn, &all, 9).await.unwrap().len(), 0);
         assert_eq!(environments(&mut conn, &all).await.unwrap().len(), 0);
+        assert_eq!(open_in_environments(&mut conn, &all).await.unwrap().len(), 0);
+        assert!(run_of_release(&mut conn, "x").await.unwrap().is_none());
         assert_eq!(leases(&mut conn).await.unwrap().len(), 0);
         assert!(secret(&mut conn, "s").await.unwrap().is_none());
         assert_eq!(repeats(&mut conn, "a1", 9).await.unwrap().len(), 0);

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::id::IdSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use contract::protocol::{LOG_CHUNK_BYTES_MAX, REPORT_BYTES_MAX};
 use http::StatusCode;
@@ -240,5 +240,5 @@ fn people() -> Router<Arc<App>> {
         .layer(timeout(REQUEST_MAX))
         .layer(CsrfLayer::new())
         // Outermost: whoever refused, people read a page.
-        .layer(map_response(pages::told_as_page))
+        .layer(from_fn(pages::told_as_page))
 }

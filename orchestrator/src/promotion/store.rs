@@ -135,8 +135,30 @@ pub async fn by_id(conn: &mut Conn, id: &PromotionId) -> Result<Option<Promotion
     row.map(Promotion::try_from).transpose()
 }
 
-/// A project's promotions, newest first.
+/// A project's promotions, newest first, from before this (time, id).
 pub async fn of_project(
+    conn: &mut Conn,
+    project_id: &str,
+    (at, id): (i64, &str),
+    limit: i64,
+) -> Result<Vec<Promotion>, Error> {
+    let rows = crate::fetch_all!(
+        conn,
+        Row,
+        select!(
+            "WHERE project_id = $1 AND (requested_at, id) < ($2, $3)
+             ORDER BY requested_at DESC, id DESC LIMIT $4"
+        ),
+        project_id,
+        at,
+        id,
+        limit
+    )?;
+    rows.into_iter().map(Promotion::try_from).collect()
+}
+
+/// A project's promotions that have not ended, newest first.
+pub async fn open_of_project(
     conn: &mut Conn,
     project_id: &str,
     limit: i64,
@@ -144,7 +166,10 @@ pub async fn of_project(
     let rows = crate::fetch_all!(
         conn,
         Row,
-        select!("WHERE project_id = $1 ORDER BY requested_at DESC, id DESC LIMIT $2"),
+        select!(
+            "WHERE project_id = $1 AND state IN ('requested', 'waiting', 'applying')
+             ORDER BY requested_at DESC, id DESC LIMIT $2"
+        ),
         project_id,
         limit
     )?;

@@ -94,6 +94,10 @@ pub struct EnvironmentRow {
     pub run_number: i64,
     /// That run's id.
     pub run_id: String,
+    /// Its commit.
+    pub commit_id: String,
+    /// The commit's first line.
+    pub commit_title: String,
     /// Since when (µs since 1970 UTC).
     pub since_at: i64,
 }
@@ -103,12 +107,66 @@ pub async fn environments(conn: &mut Conn, reach: &Reach) -> Result<Vec<Environm
     crate::fetch_all!(
         conn,
         EnvironmentRow,
-        "SELECT e.project_id, e.environment, r.number AS run_number, r.id AS run_id, e.since_at
+        "SELECT e.project_id, e.environment, r.number AS run_number, r.id AS run_id, r.commit_id,
+                r.commit_title, e.since_at
          FROM environment_release e JOIN release l ON l.id = e.release_id
              JOIN run r ON r.id = l.run_id
          WHERE $1 = '*' OR $1 LIKE '% ' || e.project_id || ' %'
          ORDER BY e.project_id, e.environment LIMIT 1000",
         reach.sql()
+    )
+}
+
+/// How many findings of one severity stand open in what an environment holds.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct OpenRow {
+    /// The project's id.
+    pub project_id: String,
+    /// The environment.
+    pub environment: String,
+    /// How bad, in the stored word.
+    pub severity: String,
+    /// How many.
+    pub open: i64,
+}
+
+/// What stands open in what the environments hold.
+pub async fn open_in_environments(conn: &mut Conn, reach: &Reach) -> Result<Vec<OpenRow>, Error> {
+    crate::fetch_all!(
+        conn,
+        OpenRow,
+        "SELECT e.project_id, e.environment, f.severity, COUNT(*) AS open
+         FROM environment_release e JOIN release l ON l.id = e.release_id
+             JOIN finding f ON f.run_id = l.run_id AND f.gone_at IS NULL
+             JOIN step s ON s.id = f.step_id AND s.fence = f.fence
+         WHERE $1 = '*' OR $1 LIKE '% ' || e.project_id || ' %'
+         GROUP BY e.project_id, e.environment, f.severity",
+        reach.sql()
+    )
+}
+
+/// The run that a release came from.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ReleaseRun {
+    /// Its number.
+    pub number: i64,
+    /// Its commit.
+    pub commit_id: String,
+    /// The commit's first line.
+    pub commit_title: String,
+}
+
+/// The run that a release came from.
+pub async fn run_of_release(
+    conn: &mut Conn,
+    release_id: &str,
+) -> Result<Option<ReleaseRun>, Error> {
+    crate::fetch_optional!(
+        conn,
+        ReleaseRun,
+        "SELECT r.number, r.commit_id, r.commit_title
+         FROM release l JOIN run r ON r.id = l.run_id WHERE l.id = $1",
+        release_id
     )
 }
 

@@ -250,7 +250,7 @@ pub async fn list(
     let failed = |error: crate::db::Error| Problem::internal(&error);
     let found = visible(&app, &caller, &project, Permission::See).await?;
     let mut conn = app.ground.db.reader().await.map_err(failed)?;
-    let all = promotion::of_project(&mut conn, found.id.as_str(), LIST_MAX)
+    let all = promotion::of_project(&mut conn, found.id.as_str(), (i64::MAX, ""), LIST_MAX)
         .await
         .map_err(failed)?;
     Ok(Json(

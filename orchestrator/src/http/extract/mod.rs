@@ -13,4 +13,4 @@ mod signed_in;
 pub use address::client_address;
 pub use caller::{ApiCaller, Peer};
 pub use signed_body::{Signed, id_reused};
-pub use signed_in::{SignedIn, clear_cookie, cookie_name, session_cookie};
+pub use signed_in::{SignedIn, clear_cookie, cookie_name, opened_at, session_cookie};

@@ -58,19 +58,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, NoSession> {
         let jar = CookieJar::from_headers(&parts.headers);
-        let sign_in = || {
-            let (back, undone) = if parts.method == Method::GET {
-                let own = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-                (own, "")
-            } else {
-                (
-                    page_of_form(parts, &app.config.server.public_url),
-                    "undone=1&",
-                )
-            };
-            let back: String = back.bytes().flat_map(encode).map(char::from).collect();
-            NoSession::SignIn(format!("/sign-in?{undone}back={back}"))
-        };
+        let sign_in = || NoSession::SignIn(sign_in_at(parts, &app.config.server.public_url));
         let name = cookie_name(app.config.is_https());
         let cookie = jar
             .get(name)
@@ -92,12 +80,44 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     }
 }
 
-/// The page of ours that a form was sent from: where it was sent to can only be sent to.
-fn page_of_form<'p>(parts: &'p Parts, public_url: &str) -> &'p str {
-    let from = parts.headers.get(header::REFERER);
-    let from = from.and_then(|value| value.to_str().ok());
-    let path = from.and_then(|from| from.strip_prefix(public_url));
-    path.filter(|path| path.starts_with('/')).unwrap_or("/")
+/// The sign-in page that leads back to a page. What was sent is not sent again: it leads to where the form
+/// stood, and says that nothing was done.
+fn sign_in_at(parts: &Parts, public_url: &str) -> String {
+    let (back, out) = if parts.method == Method::GET {
+        let asked = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        (asked.to_owned(), "")
+    } else {
+        let stood = referer(parts, public_url).map(str::to_owned);
+        (
+            stood.unwrap_or_else(|| opened_at(parts.uri.path())),
+            "&out=",
+        )
+    };
+    let back: String = back.bytes().flat_map(encode).map(char::from).collect();
+    format!("/sign-in?back={back}{out}")
+}
+
+/// The page of ours that a browser says the form stood on.
+fn referer<'p>(parts: &'p Parts, public_url: &str) -> Option<&'p str> {
+    let referer = parts.headers.get(header::REFERER)?.to_str().ok()?;
+    let path = referer.strip_prefix(public_url.trim_end_matches('/'))?;
+    // Two slashes begin a host.
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    is_path.then_some(path)
+}
+
+/// Where the form of an act stands: a thing has a page at its address (`/promotions/{id}`), an act on it lies
+/// below that.
+pub fn opened_at(path: &str) -> String {
+    // A browser would read a host in it.
+    if path.starts_with("//") {
+        return "/".to_owned();
+    }
+    match path.rsplit_once('/') {
+        None | Some(("", _)) => "/".to_owned(),
+        Some((above, _)) if above.matches('/').count() > 1 => above.to_owned(),
+        Some(_) => path.to_owned(),
+    }
 }
 
 async fn waiting(app: &App, session: &Session, method: &Method) -> Result<usize, Problem> {
@@ -142,4 +162,58 @@ pub fn clear_cookie(https: bool) -> Cookie<'static> {
     let mut cookie = session_cookie(https, String::new());
     cookie.make_removal();
     cookie
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    const HERE: &str = "https://sally.example";
+
+    fn led(method: &str, path: &str, referer: &str) -> String {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("referer", referer).body(()).unwrap();
+        sign_in_at(&request.into_parts().0, HERE)
+    }
+
+    #[test]
+    fn a_sign_in_leads_back_to_a_page() {
+        let read = led("GET", "/deliveries?q=a", "https://sally.example/workers");
+        assert_eq!(read, "/sign-in?back=/deliveries%3Fq%3Da");
+        let sent = |referer: &str| led("POST", "/projects/shop/runs/7/again", referer);
+        assert_eq!(
+            sent("https://sally.example/projects/shop/runs/7?x=1"),
+            "/sign-in?back=/projects/shop/runs/7%3Fx%3D1&out="
+        );
+        for foreign in [
+            "",
+            "https://evil.example/",
+            "https://sally.example.evil.example/x",
+            "https://sally.example@evil.example/x",
+            "https://sally.example//evil.example/x",
+            "/projects",
+        ] {
+            let led = sent(foreign);
+            assert_eq!(led, "/sign-in?back=/projects/shop/runs/7&out=", "{foreign}");
+        }
+    }
+
+    #[test]
+    fn an_act_stands_on_the_page_of_its_thing() {
+        for (act, page) in [
+            ("/sign-out", "/"),
+            ("//evil.example/x/y", "/"),
+            ("/promotions/7", "/promotions/7"),
+            ("/promotions/7/withdraw", "/promotions/7"),
+            ("/deliveries/7/payload", "/deliveries/7"),
+            ("/projects/shop/runs/7/cancel", "/projects/shop/runs/7"),
+            (
+                "/projects/shop/environments/prod",
+                "/projects/shop/environments",
+            ),
+        ] {
+            assert_eq!(opened_at(act), page, "{act}");
+        }
+    }
 }

@@ -12,4 +12,4 @@ mod request;
 
 pub use headers::security_headers;
 pub use host::public_host_only;
-pub use request::request_id;
+pub use request::{RequestId, request_id};

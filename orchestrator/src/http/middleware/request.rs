@@ -17,6 +17,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What axum itself says of a request that it refuses is a sentence.
 const SENTENCE_BYTES_MAX: usize = 4 * 1024;
 
+/// The id of a request, for what answers it in words.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// Paths whose callers are programs: they get problems, never a page or plain text.
 const PROGRAMS: &[&str] = &["/api/", "/hooks/", "/registry/", "/metrics"];
 
@@ -38,6 +42,8 @@ pub async fn request_id(
         method = %request.method(),
         path = %request.uri().path(),
     );
+    let mut request = request;
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).instrument(span.clone()).await;
     if is_program {
         let told = told_as_problem(response).instrument(span).await;

@@ -10,8 +10,8 @@ use crate::db::Conn;
 use crate::gate::Requester;
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
+use crate::project;
 use crate::promotion::{self, Promotion, PromotionState};
-use crate::{image, project, run};
 use askama::Template;
 use axum::extract::{Query as Read, State};
 use axum::response::Response;
@@ -24,6 +24,8 @@ const ROWS_MAX: usize = 50;
 pub(super) struct Line {
     /// What it would do.
     pub(super) title: String,
+    /// What is in it: its commit's first line.
+    pub(super) commit_title: String,
     /// Its page.
     pub(super) link: String,
     /// Who asked, or why it ended.
@@ -108,15 +110,7 @@ pub(super) async fn line(
     let project = project::by_id(conn, &promotion.project_id).await;
     let project = project.map_err(PageError::log)?;
     let project = project.map_or_else(String::new, |project| project.name.to_string());
-    let release = image::release(conn, &promotion.release_id).await;
-    let release = release.map_err(PageError::log)?;
-    let number = match release.map(|release| run::RunId::parse(&release.run_id)) {
-        Some(Ok(id)) => {
-            let run = run::by_id(conn, &id).await.map_err(PageError::log)?;
-            run.map_or(0, |run| run.number)
-        }
-        Some(Err(_)) | None => 0,
-    };
+    let run = super::environments::run(conn, promotion.release_id.as_str()).await?;
     let requester = match &promotion.requester {
         Requester::Person(person) => {
             let name = identity::person_name(conn, person.as_str()).await;
@@ -137,9 +131,10 @@ pub(super) async fn line(
     };
     Ok(Line {
         title: format!(
-            "Promote {project} run {number} to {}",
-            promotion.environment
+            "Promote {project} run {} to {}",
+            run.number, promotion.environment
         ),
+        commit_title: run.commit_title,
         link: format!("/promotions/{}", promotion.id),
         sub,
         requested: When::micros(promotion.requested_at, now),

@@ -1,10 +1,11 @@
 //! `GET /log-entries`: the audit log, newest first, for those who may see everything.
 
 use super::frame::{now, visible_projects};
-use super::query::{Chip, Choice, Filters, Query, choices, moment};
+use super::query::{Chip, Choice, Filters, Query, choices, moment, no_moment};
 use super::{Copied, Frame, PageError, Tab, When, page};
 use crate::app::App;
 use crate::audit::{self, Wanted};
+use crate::clock::At;
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
 use askama::Template;
@@ -55,8 +56,8 @@ pub async fn audit_entries(
     let mut wanted = Wanted {
         kind: text("type"),
         subject: text("subject"),
-        from: moment("from").map_err(PageError::BadQuery)?,
-        until: moment("to").map_err(PageError::BadQuery)?,
+        from: bound(&filters, "from")?,
+        until: bound(&filters, "to")?,
         ..Wanted::default()
     };
     if let Some(name) = filters.given("project") {
@@ -99,11 +100,28 @@ pub async fn audit_entries(
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Audit, "Audit log"),
         rows: all.into_iter().map(row).collect(),
-        chips: filters.chips(|name, value| format!("{name} {value}")),
+        chips: filters.chips(chip_words),
         projects: choices(&filters, "project", "All projects", named),
         filters,
         older,
     }))
+}
+
+/// A moment that the list begins or ends at.
+fn bound(filters: &Filters, name: &str) -> Result<Option<At>, PageError> {
+    let Some(text) = filters.given(name) else {
+        return Ok(None);
+    };
+    let at = moment(text).ok_or_else(|| PageError::BadQuery(no_moment(text)))?;
+    Ok(Some(at))
+}
+
+fn chip_words(name: &str, value: &str) -> String {
+    match name {
+        "from" => format!("from {value} UTC"),
+        "to" => format!("before {value} UTC"),
+        _ => format!("{name} {value}"),
+    }
 }
 
 /// The page of what an entry is about, where its subject alone names one.

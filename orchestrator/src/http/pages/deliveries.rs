@@ -1,7 +1,7 @@
 //! `GET /deliveries`: the trigger history, accepted and refused, newest first.
 
 use super::frame::{now, visible_projects};
-use super::query::{Chip, Choice, Filters, Query, choices, moment};
+use super::query::{Chip, Choice, Filters, Query, choices, moment, no_moment};
 use super::{Copied, Frame, Look, PageError, Status, Tab, When, page, words};
 use crate::app::App;
 use crate::clock::At;
@@ -208,9 +208,9 @@ fn wanted(filters: &Filters, projects: &[Project]) -> (Wanted, Vec<Problem>) {
     }
     for (name, bound) in [("from", &mut wanted.from), ("to", &mut wanted.until)] {
         if let Some(text) = filters.given(name) {
-            match moment(text) {
-                Ok(at) => *bound = Some(at),
-                Err(words) => wrong(name, words),
+            *bound = moment(text);
+            if bound.is_none() {
+                wrong(name, no_moment(text));
             }
         }
     }

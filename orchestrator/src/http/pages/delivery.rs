@@ -34,6 +34,11 @@ const SIGNATURES: [&str; 3] = [
     "webhook-signature",
 ];
 
+/// Facts that stand in the page's head, after the time: whose it was.
+const HEAD: [&str; 4] = ["Sender", "Address", "Signature", "Delivery id"];
+/// Digits of a commit in a title.
+const COMMIT_DIGITS: usize = 7;
+
 /// One decision as a row.
 struct Row {
     ref_name: String,
@@ -80,7 +85,10 @@ struct Hindered {
 #[template(path = "delivery.html")]
 struct Shown {
     frame: Frame,
+    title: String,
     status: Status,
+    /// Whose it was, as the head of the page says it.
+    head: Vec<Fact>,
     reason: String,
     project: String,
     received: When,
@@ -152,11 +160,15 @@ async fn accepted(
         .filter_map(|one| Outcome::parse(&one.decision))
         .min()
         .unwrap_or(Outcome::Waiting);
-    let facts = accepted_facts(conn, signed_in, &found, now).await?;
+    let facts = accepted_facts(conn, signed_in, &found).await?;
+    let (head, facts) = parted(facts);
+    let title = title(&found);
     let retry = trigger::retry_of(conn, &found.id).await;
     let retry = retry.map_err(PageError::log)?;
     Ok(Shown {
-        frame: Frame::new(app, signed_in, Tab::Deliveries, "Delivery").of_project(&project),
+        frame: Frame::new(app, signed_in, Tab::Deliveries, title.clone()).of_project(&project),
+        title,
+        head,
         status: decision(outcome),
         reason: String::new(),
         received: When::micros(found.received_at, now),
@@ -173,6 +185,31 @@ async fn accepted(
         payload_of: sees_payload.then_some(found.id),
         project: project.name.to_string(),
     })
+}
+
+/// What it was, in the sender's words: event, ref, who and commit, as far as they were told.
+fn title(found: &DeliveryRow) -> String {
+    let mut title = found.event.clone();
+    if let Some(name) = &found.ref_name {
+        title.push_str(&format!(" of {}", super::runs::short_ref(name)));
+    }
+    if let Some(sender) = &found.sender {
+        title.push_str(&format!(" by {sender}"));
+    }
+    if let Some(commit) = &found.commit_id {
+        let short: String = commit.chars().take(COMMIT_DIGITS).collect();
+        title.push_str(&format!(", {short}"));
+    }
+    title
+}
+
+/// The facts for the page's head, and the others.
+fn parted(facts: Vec<Fact>) -> (Vec<Fact>, Vec<Fact>) {
+    let (mut head, others): (Vec<Fact>, Vec<Fact>) = facts
+        .into_iter()
+        .partition(|fact| HEAD.contains(&fact.name));
+    head.sort_by_key(|fact| HEAD.iter().position(|name| *name == fact.name));
+    (head, others)
 }
 
 fn row(one: history::Decision, now: At) -> Row {
@@ -329,7 +366,6 @@ async fn accepted_facts(
     conn: &mut Conn,
     signed_in: &SignedIn,
     found: &DeliveryRow,
-    now: At,
 ) -> Result<Vec<Fact>, PageError> {
     let secret = history::secret(conn, &found.secret_id).await;
     let secret = match secret.map_err(PageError::log)? {
@@ -342,7 +378,6 @@ async fn accepted_facts(
     let repeats = history::repeats(conn, &found.id, REPEATS_MAX).await;
     let repeats = repeats.map_err(PageError::log)?;
     let mut facts = vec![
-        plain("Received", When::micros(found.received_at, now).exact()),
         code("Hook", "hook", &found.hook_id, found.provider.as_str()),
         code("Delivery id", "delivery id", &found.external_id, ""),
         plain("Event", found.event.as_str()),
@@ -427,7 +462,13 @@ async fn refused(
         frame = frame.of_project(project);
     }
     let reason = words::refusal(&found.reason);
+    let (head, facts) = parted(refused_facts(signed_in, &found, now));
     Ok(Shown {
+        title: match &project {
+            Some(project) => format!("Refused delivery to {}", project.name),
+            None => "Refused delivery".to_owned(),
+        },
+        head,
         frame,
         status: decision(Outcome::Refused),
         reason: reason.map_or_else(String::new, |r| words::refusal_words(r).to_owned()),
@@ -437,7 +478,7 @@ async fn refused(
         hindered: None,
         accepted: false,
         chains: Vec::new(),
-        facts: refused_facts(signed_in, &found, now),
+        facts,
         headers: Vec::new(),
         payload_of: None,
     })
@@ -451,9 +492,7 @@ fn refused_facts(signed_in: &SignedIn, found: &RefusalRow, now: At) -> Vec<Fact>
         None => "not told".to_owned(),
     };
     let mut facts = Vec::new();
-    if found.folded == 0 {
-        facts.push(plain("Received", received.exact()));
-    } else {
+    if found.folded != 0 {
         let requests = found.requests;
         let minute = received.exact();
         facts.push(plain(

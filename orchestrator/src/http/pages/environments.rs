@@ -1,38 +1,46 @@
 //! `GET /projects/{project}/environments`: what is where, whether it complies, what could come next.
 
+mod compliance;
+
+pub(super) use compliance::{BROKEN, broken};
+
 use super::frame::{now, visible_project};
 use super::promotion::{condition_status, status};
-use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
+use super::query::{Filters, Query};
+use super::{Copied, Frame, PageError, Status, Tab, When, page};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::finding::{self, Known, Severity};
+use crate::history::{self, ReleaseRun};
 use crate::http::extract::SignedIn;
 use crate::identity::{self, Permission};
 use crate::image::{Release, ReleaseId};
 use crate::promotion::{self, Placed, Promotion, RequestOutcome};
-use crate::{image, project, run};
+use crate::{image, project};
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query as Read, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use contract::settings::{Environment, FindingsRule, Promote};
+use compliance::{Compliance, compliance};
+use contract::settings::{Environment, Promote};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Promotions that the page lists.
-const PROMOTIONS_MAX: i64 = 50;
-/// Promotions that wait or are being applied: all that a project has, as far as can be thought of.
-const OPEN_MAX: i64 = 200;
+/// Promotions of one page.
+const PROMOTIONS_MAX: usize = 50;
+/// Open promotions that are looked at: of each environment a few are drawn, of all it is known what has been
+/// asked for.
+const OPEN_MAX: i64 = 500;
+/// Waiting promotions that a lane draws: each is judged for it.
+const WAITING_MAX: usize = 5;
 /// Unmet conditions that a lane names; the promotion's page has all.
 const UNMET_MAX: usize = 4;
 
 /// What an environment holds.
 struct Held {
     run_number: i64,
+    commit: Copied,
+    commit_title: String,
     digests: Vec<(String, Copied)>,
-    /// What its commit says that it does.
-    title: String,
     since: When,
     promotion_id: String,
     promotion_number: i64,
@@ -41,18 +49,12 @@ struct Held {
     compliance: Compliance,
 }
 
-/// What is known of it by the findings and advisories of now.
-struct Compliance {
-    status: Status,
-    words: String,
-    when: Option<When>,
-}
-
 /// A promotion that waits for this environment, and for what.
 struct Next {
     id: String,
     number: i64,
     run_number: i64,
+    commit_title: String,
     status: Status,
     unmet: Vec<(Status, String, String)>,
     more: usize,
@@ -63,6 +65,8 @@ struct Lane {
     by_hand: bool,
     held: Option<Held>,
     waiting: Vec<Next>,
+    /// Older ones that wait, too.
+    more: usize,
     /// What a person may ask for now: release and run number.
     ask: Option<(String, i64)>,
     /// Why nothing could come, in words.
@@ -74,6 +78,8 @@ struct Listed {
     number: i64,
     environment: String,
     run_number: i64,
+    commit: Copied,
+    commit_title: String,
     status: Status,
     by: String,
     requested: When,
@@ -87,7 +93,11 @@ struct Shown {
     lanes: Vec<Lane>,
     promotions: Vec<Listed>,
     may_request: bool,
+    /// Something is open, which can move by itself.
     is_live: bool,
+    older: Option<String>,
+    further: bool,
+    first: String,
 }
 
 /// The lanes.
@@ -95,8 +105,11 @@ pub async fn environments(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     Path(name): Path<String>,
+    Read(query): Read<Query>,
 ) -> Result<Response, PageError> {
     let project = visible_project(&app, &signed_in, &name).await?;
+    let filters = Filters::read(format!("/projects/{name}/environments"), &query, &[])?;
+    let place = filters.place()?;
     let (now, id) = (now(&app), project.id.as_str());
     let mut conn = app.ground.db.reader().await.map_err(PageError::log)?;
     let settings = project::current_settings(&mut conn, id)
@@ -106,7 +119,7 @@ pub async fn environments(
     let placed = promotion::in_environments(&mut conn, id)
         .await
         .map_err(PageError::log)?;
-    let promotions = promotion::of_project(&mut conn, id, PROMOTIONS_MAX)
+    let open = promotion::open_of_project(&mut conn, id, OPEN_MAX)
         .await
         .map_err(PageError::log)?;
     let open = promotion::open_of_project(&mut conn, id, OPEN_MAX)
@@ -121,17 +134,10 @@ pub async fn environments(
         let lane = lane(&mut conn, &app, environment, before, newest.first()).await?;
         lanes.push(lane);
     }
+    let (promotions, older) = page_of(&mut conn, id, &filters, place).await?;
     let mut listed = Vec::new();
     for promotion in &promotions {
-        listed.push(Listed {
-            id: promotion.id.to_string(),
-            number: promotion.number,
-            environment: promotion.environment.to_string(),
-            run_number: run_number(&mut conn, promotion.release_id.as_str()).await?,
-            status: status(&promotion.state),
-            by: by(&mut conn, promotion).await?,
-            requested: When::micros(promotion.requested_at, now),
-        });
+        listed.push(row(&mut conn, promotion, now).await?);
     }
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Environments, "Environments").of_project(&project),
@@ -140,7 +146,45 @@ pub async fn environments(
         is_live: !open.is_empty(),
         lanes,
         promotions: listed,
+        is_live: !open.is_empty(),
+        older,
+        further: filters.is_further_down(),
+        first: filters.first(),
     }))
+}
+
+/// One page of a project's promotions, and where the list goes on.
+async fn page_of(
+    conn: &mut Conn,
+    project_id: &str,
+    filters: &Filters,
+    place: Option<(i64, String)>,
+) -> Result<(Vec<Promotion>, Option<String>), PageError> {
+    let (at, id) = place.unwrap_or((i64::MAX, String::new()));
+    // One more than is shown tells whether there is an older page.
+    let limit = i64::try_from(PROMOTIONS_MAX + 1).unwrap_or(i64::MAX);
+    let found = promotion::of_project(conn, project_id, (at, &id), limit).await;
+    let mut found = found.map_err(PageError::log)?;
+    let is_more = found.len() > PROMOTIONS_MAX;
+    found.truncate(PROMOTIONS_MAX);
+    let last = found.last().filter(|_| is_more);
+    let older = last.map(|last| filters.after(last.requested_at, last.id.as_str()));
+    Ok((found, older))
+}
+
+async fn row(conn: &mut Conn, promotion: &Promotion, now: At) -> Result<Listed, PageError> {
+    let run = run(conn, promotion.release_id.as_str()).await?;
+    Ok(Listed {
+        id: promotion.id.to_string(),
+        number: promotion.number,
+        environment: promotion.environment.to_string(),
+        run_number: run.number,
+        commit: Copied::new("commit", run.commit_id),
+        commit_title: run.commit_title,
+        status: status(&promotion.state),
+        by: by(conn, promotion).await?,
+        requested: When::micros(promotion.requested_at, now),
+    })
 }
 
 /// One environment, after those before it.
@@ -156,22 +200,20 @@ async fn lane(
         Some(place) => Some(held(conn, app, environment, place).await?),
         None => None,
     };
+    let into = open.iter().filter(|p| p.environment == environment.name);
     let mut waiting = Vec::new();
-    let here = |p: &&Promotion| p.environment == environment.name;
-    for promotion in open.iter().filter(here) {
+    for promotion in into.clone().take(WAITING_MAX) {
         waiting.push(next(conn, app, promotion).await?);
     }
     let has = |release: &str| {
-        let is_here = held.as_ref().is_some_and(|held| held.release_id == release);
-        is_here
-            || open
-                .iter()
-                .any(|p| here(&p) && p.release_id.as_str() == release)
+        let here = held.as_ref().is_some_and(|held| held.release_id == release);
+        here || into.clone().any(|p| p.release_id.as_str() == release)
     };
     let (ask, nothing) = coming(conn, environment, lanes, newest, has).await?;
     Ok(Lane {
         name: name.to_owned(),
         by_hand: environment.promote == Promote::ByHand,
+        more: into.count() - waiting.len(),
         held,
         waiting,
         ask,
@@ -200,8 +242,8 @@ async fn coming(
         None => match newest {
             Some(release) => {
                 let id = release.id.to_string();
-                let run = run_number(conn, &id).await?;
-                (id, run)
+                let run = run(conn, &id).await?;
+                (id, run.number)
             }
             None => {
                 return Ok((
@@ -250,10 +292,12 @@ async fn next(conn: &mut Conn, app: &App, promotion: &Promotion) -> Result<Next,
             (status, condition.title.clone(), condition.detail.clone())
         })
         .collect();
+    let run = run(conn, promotion.release_id.as_str()).await?;
     Ok(Next {
         id: promotion.id.to_string(),
         number: promotion.number,
-        run_number: run_number(conn, promotion.release_id.as_str()).await?,
+        run_number: run.number,
+        commit_title: run.commit_title,
         status: status(&promotion.state),
         more: unmet.len().saturating_sub(UNMET_MAX),
         unmet: unmet.into_iter().take(UNMET_MAX).collect(),
@@ -268,9 +312,7 @@ async fn held(
 ) -> Result<Held, PageError> {
     let now = now(app);
     let release = release(conn, &place.release_id).await?;
-    let run_number = run_number(conn, &place.release_id).await?;
-    let run_id = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
-    let origin = run::origin(conn, &run_id).await.map_err(PageError::log)?;
+    let run = run(conn, &place.release_id).await?;
     let id = promotion::PromotionId::parse(&place.promotion_id).map_err(|_| PageError::NotFound)?;
     let promotion = promotion::by_id(conn, &id).await.map_err(PageError::log)?;
     let promotion = promotion.ok_or(PageError::NotFound)?;
@@ -281,79 +323,17 @@ async fn held(
         )
     };
     Ok(Held {
-        run_number,
+        run_number: run.number,
+        commit: Copied::new("commit", run.commit_id),
+        commit_title: run.commit_title,
         digests: release.images.iter().map(digest).collect(),
-        title: origin.map(|origin| origin.title).unwrap_or_default(),
         since: When::micros(place.since_at, now),
         promotion_id: place.promotion_id.clone(),
         promotion_number: promotion.number,
         by: by(conn, &promotion).await?,
-        compliance: compliance(conn, environment, &release, now).await?,
+        compliance: compliance(conn, environment, &place.release_id, now).await?,
         release_id: place.release_id.clone(),
     })
-}
-
-/// Findings of now against this environment's own rule. What nobody has judged is said to be so.
-async fn compliance(
-    conn: &mut Conn,
-    environment: &Environment,
-    release: &Release,
-    now: At,
-) -> Result<Compliance, PageError> {
-    let known = finding::open_for_release(conn, release.id.as_str())
-        .await
-        .map_err(PageError::log)?
-        .unwrap_or_default();
-    let when = known.confirmed_at().map(|at| When::micros(at, now));
-    let look = |look, shape, word, words: String| Compliance {
-        status: Status::new(look, shape, word),
-        words,
-        when: when.clone(),
-    };
-    let Some(rule) = &environment.gate.findings else {
-        let words = "This gate has no rule on findings.".to_owned();
-        return Ok(look(Look::Idle, "skip", "Not asked", words));
-    };
-    let threshold = Severity::from(rule.none_at_or_above);
-    let open = known.at_or_above(threshold).count();
-    Ok(if open > 0 {
-        let worst = known.at_or_above(threshold).next();
-        let worst = worst.map_or_else(String::new, |open| open.finding.title.clone());
-        let words = format!("{open} open at or above {threshold}, the worst: {worst}.");
-        look(Look::Wait, "warn", "No longer complies", words)
-    } else if !known.unscanned.is_empty() {
-        let words = format!(
-            "No bill of materials for {}: what it holds is not known.",
-            known.unscanned.join(", ")
-        );
-        look(Look::Idle, "queue", "Not judged", words)
-    } else if !known.outdated.is_empty() {
-        let words = format!(
-            "Not judged again yet by the newest advisories: {}.",
-            known.outdated.join(", ")
-        );
-        look(Look::Idle, "queue", "Not judged again yet", words)
-    } else if !known.not_accepted(&rule.accept_unmatched).is_empty() {
-        let words = "Some of its packages cannot be judged by any advisory source.".to_owned();
-        look(Look::Idle, "queue", "Not judged in full", words)
-    } else if is_stale(rule, &known, now) {
-        let words = format!(
-            "Nothing open at or above {threshold} by advisories that are older than this gate accepts."
-        );
-        look(Look::Idle, "queue", "Not judged freshly", words)
-    } else {
-        let words = format!("Nothing open at or above {threshold}.");
-        look(Look::Pass, "pass", "Complies", words)
-    })
-}
-
-/// Whether the gate would not let it in today for the age of the advisories alone.
-fn is_stale(rule: &FindingsRule, known: &Known, now: At) -> bool {
-    let Some(within) = rule.advisories_confirmed_within_ms else {
-        return false;
-    };
-    let confirmed = known.confirmed_at().map(|at| now.since(At(at)));
-    !known.holds_no_packages() && confirmed.is_none_or(|age| age > Duration::from_millis(within))
 }
 
 async fn release(conn: &mut Conn, id: &str) -> Result<Release, PageError> {
@@ -362,11 +342,10 @@ async fn release(conn: &mut Conn, id: &str) -> Result<Release, PageError> {
     found.ok_or(PageError::NotFound)
 }
 
-async fn run_number(conn: &mut Conn, release_id: &str) -> Result<i64, PageError> {
-    let release = release(conn, release_id).await?;
-    let id = run::RunId::parse(&release.run_id).map_err(|_| PageError::NotFound)?;
-    let run = run::by_id(conn, &id).await.map_err(PageError::log)?;
-    Ok(run.map_or(0, |run| run.number))
+/// The run that a release came from: what people know it by.
+pub(super) async fn run(conn: &mut Conn, release_id: &str) -> Result<ReleaseRun, PageError> {
+    let found = history::run_of_release(conn, release_id).await;
+    found.map_err(PageError::log)?.ok_or(PageError::NotFound)
 }
 
 /// Who or what asked for it, and who said yes.

@@ -1,12 +1,17 @@
 //! What a page answers when it has nothing to show: a code as the API has it, in people's words; never
 //! inner text, never whether a thing is there that may not be seen.
 
+use super::Copied;
 use super::frame::plain;
 use crate::http::Problem;
+use crate::http::extract::opened_at;
+use crate::http::middleware::RequestId;
 use crate::http::problem::{Code, PROBLEM_JSON};
 use askama::Template;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, Uri, header};
+use http::{Method, StatusCode, Uri, header};
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -94,19 +99,23 @@ fn said(status: StatusCode) -> (&'static str, &'static str, &'static str) {
         _ => (
             "fail",
             "Something went wrong here",
-            "It is in the server's log. Nothing was changed; try again.",
+            "It is in the server's log, under the request's id. Nothing was changed; try again.",
         ),
     }
 }
 
-#[derive(Template)]
+#[derive(Template, Clone)]
 #[template(path = "error.html")]
-struct Shown<'a> {
+struct Shown {
     title: &'static str,
     icon: &'static str,
-    words: &'a str,
+    words: String,
     status: u16,
     code: &'static str,
+    /// The page that the form stood on.
+    back: Option<String>,
+    /// What the server's log has it under, where it has to do with it.
+    request: Option<Copied>,
 }
 
 impl IntoResponse for PageError {
@@ -116,11 +125,14 @@ impl IntoResponse for PageError {
         let shown = Shown {
             title,
             icon,
-            words,
+            words: words.to_owned(),
             status: status.as_u16(),
             code: code.as_str(),
+            back: None,
+            request: None,
         };
         let mut response = plain(status, &shown);
+        response.extensions_mut().insert(shown);
         if let Some(after) = code.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
@@ -128,8 +140,28 @@ impl IntoResponse for PageError {
     }
 }
 
-/// What was refused on the way to a page, as a problem or in the framework's plain words, becomes a page.
-pub async fn told_as_page(response: Response) -> Response {
+/// What was refused on the way to a page, as a problem or in the framework's plain words, becomes a page, and
+/// each such page says where to go on and what to ask the log for.
+pub async fn told_as_page(request: Request, next: Next) -> Response {
+    let back = (request.method() != Method::GET).then(|| opened_at(request.uri().path()));
+    let id = request.extensions().get::<RequestId>().cloned();
+    with_ways(as_page(next.run(request).await), back, id)
+}
+
+/// A thing that is not there is no way on; what a person did wrong is not in the log.
+fn with_ways(mut response: Response, back: Option<String>, id: Option<RequestId>) -> Response {
+    let status = response.status();
+    let Some(mut shown) = response.extensions_mut().remove::<Shown>() else {
+        return response;
+    };
+    shown.back = back.filter(|_| status != StatusCode::NOT_FOUND);
+    let id = id.filter(|_| status.is_server_error());
+    shown.request = id.map(|id| Copied::full("request id", id.0));
+    *response.body_mut() = plain(status, &shown).into_body();
+    response
+}
+
+fn as_page(response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
     let kind = kind.map_or("", |kind| kind.to_str().unwrap_or_default());
@@ -175,7 +207,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn people_get_a_page_whoever_refused() {
+    async fn a_page_of_an_error_says_where_to_go_on_and_what_to_ask_the_log_for() {
+        let told = async |error: PageError| {
+            let id = RequestId("0190-id".to_owned());
+            let told = with_ways(
+                error.into_response(),
+                Some("/projects/shop".to_owned()),
+                Some(id),
+            );
+            let body = axum::body::to_bytes(told.into_body(), 64 * 1024).await;
+            let text = String::from_utf8(body.unwrap().to_vec()).unwrap();
+            (
+                text.contains("href=\"/projects/shop\""),
+                text.contains("0190-id"),
+            )
+        };
+        let late = PageError::Conflict(Code::RunOver, "It had ended.".to_owned());
+        assert_eq!(told(late).await, (true, false));
+        assert_eq!(told(PageError::NotFound).await, (false, false));
+        let broken = PageError::log(db::Error::Collided("run.cancel"));
+        assert_eq!(told(broken).await, (true, true));
+    }
+
+    #[test]
+    fn people_get_a_page_whoever_refused() {
         let plain = (StatusCode::UNPROCESSABLE_ENTITY, "missing field `csrf`").into_response();
         let allowed = [(header::ALLOW, "GET")];
         let method = (StatusCode::METHOD_NOT_ALLOWED, allowed).into_response();
@@ -185,7 +240,7 @@ mod tests {
             (Problem::busy().into_response(), 503),
         ] {
             let allow = refused.headers().get(header::ALLOW).cloned();
-            let told = told_as_page(refused).await;
+            let told = as_page(refused);
             assert_eq!(told.status(), status);
             assert_eq!(
                 told.headers()[header::CONTENT_TYPE],
@@ -193,7 +248,7 @@ mod tests {
             );
             assert_eq!(told.headers().get(header::ALLOW), allow.as_ref());
         }
-        let good = told_as_page("a log".into_response()).await;
+        let good = as_page("a log".into_response());
         assert_eq!(
             good.headers()[header::CONTENT_TYPE],
             "text/plain; charset=utf-8"

@@ -335,17 +335,22 @@ fn row(one: FindingRow, present: &[(String, HashSet<String>)], now: At) -> Row {
         }
         (None, None) => String::new(),
     };
+    // An advisory is known by its id; what is wrong in a file is known by the sentence that says so.
+    let (title, sub) = match &one.path {
+        Some(_) => (one.title, one.rule),
+        None => (one.rule, one.title),
+    };
     let sub = if one.aliases.is_empty() {
-        one.title
+        sub
     } else {
-        format!("{}; also {}", one.title, one.aliases.replace(' ', ", "))
+        format!("{sub}; also {}", one.aliases.replace(' ', ", "))
     };
     let present = present
         .iter()
         .filter(|(_, open)| open.contains(&one.fingerprint));
     Row {
         severity: words::severity(&one.severity),
-        title: one.rule,
+        title,
         sub,
         tool: one.tool,
         location,

@@ -49,6 +49,8 @@ pub(super) struct Frame {
     pub(super) sees_audit: bool,
     /// Whether they may see anything at all.
     pub(super) sees_anything: bool,
+    /// What the server's clock showed: times on the page are told by it.
+    pub(super) now: At,
     tab: Tab,
 }
 
@@ -65,6 +67,7 @@ impl Frame {
             waiting: signed_in.waiting,
             sees_audit: caller.may_everywhere(Permission::SeePayload),
             sees_anything: !caller.reach(Permission::See).is_nowhere(),
+            now: now(app),
             tab,
         }
     }

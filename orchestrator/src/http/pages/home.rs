@@ -1,13 +1,15 @@
 //! `GET /`: what needs the reader, what runs, what failed and why, what is where.
 
 use super::approvals::{Line, line};
+use super::environments::broken;
 use super::frame::{now, visible_projects};
 use super::parts::duration;
 use super::{Frame, PageError, Status, Tab, When, page, words};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::history::{self, EnvironmentRow, RunRow};
+use crate::finding::Severity;
+use crate::history::{self, EnvironmentRow, OpenRow, RunRow};
 use crate::http::extract::SignedIn;
 use crate::identity::Permission;
 use crate::project::Project;
@@ -24,6 +26,8 @@ const RUNS_MAX: i64 = 8;
 const NEEDS_MAX: usize = 8;
 /// Projects whose environments are drawn.
 const GLANCES_MAX: usize = 20;
+/// Digits of a commit where there is little room; links lead to all of it.
+const COMMIT_DIGITS: usize = 7;
 /// What failed before is history.
 const LATELY: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The meter of a run's steps, in pixels.
@@ -43,7 +47,24 @@ struct RunLine {
 /// What one environment holds.
 struct Glance {
     name: String,
-    run: Option<(i64, When)>,
+    holds: Option<Holds>,
+}
+
+/// What is there, by what people know it.
+struct Holds {
+    run_number: i64,
+    commit: String,
+    commit_title: String,
+    since: When,
+    is_broken: bool,
+}
+
+/// An environment that holds what its gate would not let in today.
+struct Broken {
+    title: String,
+    commit_title: String,
+    sub: String,
+    link: String,
 }
 
 struct Environments {
@@ -58,6 +79,7 @@ struct Shown {
     needs: Vec<Line>,
     needs_all: usize,
     others: usize,
+    broken: Vec<Broken>,
     running: Vec<RunLine>,
     failed: Vec<RunLine>,
     projects: Vec<Project>,
@@ -85,15 +107,26 @@ pub async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Re
     let failed = failed.map_err(PageError::log)?;
     let held = history::environments(&mut conn, &reach).await;
     let held = held.map_err(PageError::log)?;
-    let mut environments = Vec::new();
+    let open = history::open_in_environments(&mut conn, &reach).await;
+    let open = open.map_err(PageError::log)?;
+    let (mut environments, mut broken) = (Vec::new(), Vec::new());
     for project in projects.iter().take(GLANCES_MAX) {
-        environments.extend(glance(&mut conn, project, &held, now).await?);
+        let glanced = glance(&mut conn, project, (&held, &open), now).await?;
+        let Some((glances, no_longer)) = glanced else {
+            continue;
+        };
+        environments.push(glances);
+        // Whoever may do something about it is told to: a newer release is asked for, or made.
+        if caller.may(Permission::Request, project.id.as_str()) {
+            broken.extend(no_longer);
+        }
     }
     Ok(page(&Shown {
         frame: Frame::new(&app, &signed_in, Tab::Home, "Home"),
         needs,
         needs_all: mine.len(),
         others: others.len(),
+        broken,
         running: running.into_iter().map(|one| run_line(one, now)).collect(),
         failed: failed.into_iter().map(|one| run_line(one, now)).collect(),
         projects,
@@ -103,30 +136,50 @@ pub async fn home(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Re
     }))
 }
 
-/// A project's environments in the order of its settings; none where it has none.
+/// A project's environments in the order of its settings, and which of them no longer comply; none where it
+/// has none.
 async fn glance(
     conn: &mut Conn,
     project: &Project,
-    held: &[EnvironmentRow],
+    (held, open): (&[EnvironmentRow], &[OpenRow]),
     now: At,
-) -> Result<Option<Environments>, PageError> {
+) -> Result<Option<(Environments, Vec<Broken>)>, PageError> {
     let settings = project::current_settings(conn, project.id.as_str()).await;
     let Some(version) = settings.map_err(PageError::log)? else {
         return Ok(None);
     };
-    let lane = |environment: &contract::settings::Environment| {
+    let (mut lanes, mut no_longer) = (Vec::new(), Vec::new());
+    for environment in &version.settings.environments {
         let name = environment.name.to_string();
         let holds = held
             .iter()
             .find(|one| one.project_id == project.id.as_str() && one.environment == name);
-        let run = holds.map(|one| (one.run_number, When::micros(one.since_at, now)));
-        Glance { name, run }
-    };
-    let lanes: Vec<Glance> = version.settings.environments.iter().map(lane).collect();
-    Ok((!lanes.is_empty()).then(|| Environments {
-        project: project.name.to_string(),
-        lanes,
-    }))
+        let by = broken(environment, project.id.as_str(), open).filter(|_| holds.is_some());
+        no_longer.extend(by.zip(holds).map(|(by, holds)| told(project, holds, by)));
+        let holds = holds.map(|one| Holds {
+            run_number: one.run_number,
+            commit: one.commit_id.chars().take(COMMIT_DIGITS).collect(),
+            commit_title: one.commit_title.clone(),
+            since: When::micros(one.since_at, now),
+            is_broken: by.is_some(),
+        });
+        lanes.push(Glance { name, holds });
+    }
+    let project = project.name.to_string();
+    Ok((!lanes.is_empty()).then_some((Environments { project, lanes }, no_longer)))
+}
+
+fn told(project: &Project, holds: &EnvironmentRow, (open, threshold): (i64, Severity)) -> Broken {
+    let (project, environment) = (&project.name, &holds.environment);
+    Broken {
+        title: format!(
+            "{project} run {} no longer complies in {environment}",
+            holds.run_number
+        ),
+        commit_title: holds.commit_title.clone(),
+        sub: format!("{open} open at or above {threshold}"),
+        link: format!("/projects/{project}/findings?in={environment}&severity={threshold}"),
+    }
 }
 
 fn run_line(run: RunRow, now: At) -> RunLine {

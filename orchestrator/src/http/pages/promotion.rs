@@ -38,7 +38,7 @@ use contract::name::Name;
 use contract::settings::{Gate, Promote};
 use deadlines::{Deadline, deadlines};
 use difference::{Difference, difference};
-use people::{Mine, People, mine, people};
+use people::{Mine, People, effect, mine, people};
 use std::sync::Arc;
 
 /// A condition as a row.
@@ -94,6 +94,12 @@ struct Shown {
     met: usize,
     judged: Option<When>,
     evidence: String,
+    evidence_digest: Option<Copied>,
+    /// What the reader's form answers, as text: another one means that they were shown something else.
+    watched: String,
+    /// What their yes would do, in words.
+    effect: String,
+    wants_password: bool,
     difference: Option<Difference>,
     was_applied: bool,
     commits: Option<Commits>,
@@ -180,6 +186,7 @@ async fn shown(
     let reader = signed_in.session.caller.actor.person();
     let people = people(&mut conn, &promotion, judgement.as_ref(), reader, now).await?;
     let mine = mine(signed_in, judgement.as_ref());
+    let evidence = judgement.as_ref().map(|j| j.evidence.to_string());
     let environment = environment(&mut conn, &promotion).await?;
     let entering = entering(&mut conn, &promotion, &release, environment.repository).await?;
     let (from, to) = sides(&mut conn, &promotion, environment.before, now).await?;
@@ -196,9 +203,15 @@ async fn shown(
         project.name, run.number, promotion.environment
     );
     let status = status(&promotion.state);
+    let deadlines = if promotion.state.is_open() {
+        deadlines(&conditions, environment.gate.as_ref(), &people.given, now)
+    } else {
+        Vec::new()
+    };
     let chain = chain(&promotion, (&run, &origin), &conditions, &people);
     Ok(Shown {
-        frame: Frame::new(app, signed_in, Tab::Approvals, title.clone()).of_project(&project),
+        frame: Frame::new(app, signed_in, Tab::Approvals, tab_title(&title, &origin))
+            .of_project(&project),
         project: project.name.to_string(),
         title,
         badge: badge(&promotion.state, status, conditions.len() - met),
@@ -217,20 +230,22 @@ async fn shown(
             .map_or(promotion.settings_version, |j| j.settings_version),
         met,
         judged: judgement.as_ref().map(|j| When::new(j.judged_at, now)),
-        evidence: judgement
-            .as_ref()
-            .map(|j| j.evidence.to_string())
-            .unwrap_or_default(),
+        evidence_digest: evidence
+            .clone()
+            .map(|digest| Copied::full("evidence digest", digest)),
+        watched: format!(
+            "{} {met}/{} {}",
+            evidence.as_deref().unwrap_or_default(),
+            conditions.len(),
+            people.given.len()
+        ),
+        effect: effect(&conditions, people.open, promotion.environment.as_str()),
+        wants_password: !signed_in.session.is_fresh(now),
+        evidence: evidence.unwrap_or_default(),
         difference,
         was_applied: matches!(promotion.state, PromotionState::Applied { .. }),
         commits,
-        deadlines: if promotion.state.is_open() {
-            deadlines(&conditions, environment.gate.as_ref(), &people.given, now)
-        } else {
-            Vec::new()
-        },
-        wants_password: !signed_in.session.is_fresh(now),
-        then: after_a_yes(&conditions, &people, &promotion.environment),
+        deadlines,
         rows: conditions.into_iter().map(|one| row(one, now)).collect(),
         may_withdraw: promotion.state.is_open()
             && promotion.is_asked_by(&signed_in.session.caller.actor),
@@ -378,6 +393,14 @@ pub(super) async fn requester(conn: &mut Conn, promotion: &Promotion) -> Result<
         }
         Requester::Rule => Ok("the settings' rule".to_owned()),
         Requester::Unmatched(who) => Ok(format!("{who}, who maps to nobody here")),
+    }
+}
+
+/// A browser's tab says what is in the run, besides its number.
+fn tab_title(title: &str, origin: &Origin) -> String {
+    match origin.title.as_str() {
+        "" => title.to_owned(),
+        commit => format!("{title}: {commit}"),
     }
 }
 

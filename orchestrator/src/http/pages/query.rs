@@ -137,7 +137,10 @@ impl Filters {
 }
 
 /// A path with a query.
-fn address<'a>(path: &str, pairs: impl Iterator<Item = &'a (&'static str, String)>) -> String {
+pub(super) fn address<'a>(
+    path: &str,
+    pairs: impl Iterator<Item = &'a (&'static str, String)>,
+) -> String {
     let mut text = path.to_owned();
     for (at, (name, value)) in pairs.enumerate() {
         text.push(if at == 0 { '?' } else { '&' });
@@ -155,6 +158,18 @@ fn encode(byte: u8) -> Vec<char> {
     } else {
         format!("%{byte:02X}").chars().collect()
     }
+}
+
+/// A day, or a day and a time, in UTC.
+pub(super) fn moment(text: &str) -> Option<At> {
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    let moment = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
+    Some(At(moment.as_microsecond()))
+}
+
+/// What to write instead of a text that is no time.
+pub(super) fn no_moment(text: &str) -> String {
+    format!("“{text}” is no time: wanted 2026-06-11 or 2026-06-11 14:30.")
 }
 
 /// One option of a choice.
@@ -252,6 +267,16 @@ mod tests {
             assert!(matches!(other.place(), Err(PageError::BadQuery(_))));
         }
         assert_eq!(on.place().unwrap(), None);
+    }
+
+    #[test]
+    fn times_of_filters_are_utc() {
+        assert_eq!(moment("1970-01-02"), Some(At(86_400_000_000)));
+        assert_eq!(moment("1970-01-01 00:01"), Some(At(60_000_000)));
+        assert_eq!(moment("1970-01-01T00:00:01"), Some(At(1_000_000)));
+        for text in ["yesterday", "1970-13-01", "1970-01-01T25:00", ""] {
+            assert_eq!(moment(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Deserialize)]
 pub struct Back {
     back: Option<String>,
-    /// Something was sent by somebody who was signed in no more.
-    undone: Option<String>,
+    /// There when something was sent without a session.
+    out: Option<String>,
 }
 
 /// Name and password.
@@ -49,14 +49,16 @@ struct Shown {
     back: String,
     name: String,
     error: Option<&'static str>,
-    was_undone: bool,
+    /// They sent something, and their session had ended.
+    was_signed_out: bool,
 }
 
 /// The form.
 pub async fn sign_in_form(State(app): State<Arc<App>>, Query(query): Query<Back>) -> Response {
-    let mut shown = shown(&app, query.back, String::new(), None);
-    shown.was_undone = query.undone.is_some();
-    frame::page(&shown)
+    frame::page(&Shown {
+        was_signed_out: query.out.is_some(),
+        ..shown(&app, query.back, String::new(), None)
+    })
 }
 
 /// Signs in.
@@ -113,7 +115,7 @@ fn shown(app: &App, back: Option<String>, name: String, error: Option<&'static s
         back: local(back),
         name,
         error,
-        was_undone: false,
+        was_signed_out: false,
     }
 }
 

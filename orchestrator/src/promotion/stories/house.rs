@@ -437,7 +437,7 @@ impl House {
     pub(super) async fn all_into(&self, environment: &str) -> Vec<Promotion> {
         let project = self.project().await.id;
         let mut conn = self.ground.db.reader().await.unwrap();
-        let all = super::super::of_project(&mut conn, project.as_str(), 100).await;
+        let all = super::super::of_project(&mut conn, project.as_str(), (i64::MAX, ""), 100).await;
         let mut found = all.unwrap();
         found.retain(|promotion| promotion.environment.as_str() == environment);
         found

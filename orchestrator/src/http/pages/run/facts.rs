@@ -1,5 +1,6 @@
 //! What came out of a run: complaints, tests, findings, artifacts, attestations.
 
+use super::super::query::address;
 use super::{Look, PageError, Status, size, words};
 use crate::db::Conn;
 use crate::finding::{self, Location, Open};
@@ -61,6 +62,8 @@ pub(super) struct Found {
     pub(super) severity: Status,
     pub(super) title: String,
     pub(super) rule: String,
+    /// The run's findings of this rule.
+    pub(super) link: String,
     pub(super) place: String,
     pub(super) fixed_in: Option<String>,
     /// Whether what was promoted last has it not; none: nothing was.
@@ -245,7 +248,7 @@ pub(super) async fn findings(
         .map(|open| {
             let fingerprint = open.finding.fingerprint.hex();
             let is_new = known.as_ref().map(|known| !known.contains(&fingerprint));
-            row(open, is_new)
+            row(run, open, is_new)
         })
         .collect();
     let since = promoted.map(|held| Since {
@@ -280,7 +283,7 @@ async fn last_promoted(
     Ok(at.map(|at| held.swap_remove(at)))
 }
 
-fn row(open: Open, is_new: Option<bool>) -> Found {
+fn row(run: &Run, open: Open, is_new: Option<bool>) -> Found {
     let finding = open.finding;
     let (place, fixed_in) = match finding.location {
         Location::File { path, line } => {
@@ -298,6 +301,14 @@ fn row(open: Open, is_new: Option<bool>) -> Found {
     Found {
         severity: words::severity(finding.severity.as_str()),
         title: finding.title,
+        link: address(
+            &format!("/projects/{}/findings", run.project),
+            [
+                ("in", run.number.to_string()),
+                ("rule", finding.rule.clone()),
+            ]
+            .iter(),
+        ),
         rule: format!("{} {}", finding.tool, finding.rule),
         place,
         fixed_in,
