@@ -319,18 +319,13 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "conditions are still unmet",
         "data-watch=\"sha256:",
     ] {
-        let shown = between(&page, "If you approve", "</p>");
-        assert!(page.contains(word), "without {word}: {shown:?}");
+        assert!(page.contains(word), "without {word}");
     }
     assert!(
         !page.contains("id=\"password\""),
         "she has just given her password"
     );
     assert!(!page.contains(&form), "she did not ask for it");
-    assert!(
-        !page.contains("data-refresh"),
-        "nothing replaces what she writes"
-    );
     let hers = lena.open(&path).await?.text;
     assert!(hers.contains(&form) && hers.contains("You do not hold the role"));
     let applied = between(&hers, "In staging first", "</li>");

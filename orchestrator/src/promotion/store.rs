@@ -176,25 +176,6 @@ pub async fn open_of_project(
     rows.into_iter().map(Promotion::try_from).collect()
 }
 
-/// A project's promotions that have not ended, newest first.
-pub async fn open_of_project(
-    conn: &mut Conn,
-    project_id: &str,
-    limit: i64,
-) -> Result<Vec<Promotion>, Error> {
-    let rows = crate::fetch_all!(
-        conn,
-        Row,
-        select!(
-            "WHERE project_id = $1 AND state IN ('requested', 'waiting', 'applying')
-             ORDER BY requested_at DESC, id DESC LIMIT $2"
-        ),
-        project_id,
-        limit
-    )?;
-    rows.into_iter().map(Promotion::try_from).collect()
-}
-
 /// Promotions of any project that are being applied, oldest first.
 pub(super) async fn applying(conn: &mut Conn, limit: i64) -> Result<Vec<Promotion>, Error> {
     let rows = crate::fetch_all!(

@@ -52,7 +52,6 @@ pub async fn audit_entries(
     let place = filters.place()?;
     let projects = visible_projects(&app, &signed_in).await?;
     let text = |name| filters.given(name).map(str::to_owned);
-    let moment = |name| filters.given(name).map(moment).transpose();
     let mut wanted = Wanted {
         kind: text("type"),
         subject: text("subject"),

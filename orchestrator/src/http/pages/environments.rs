@@ -122,9 +122,6 @@ pub async fn environments(
     let open = promotion::open_of_project(&mut conn, id, OPEN_MAX)
         .await
         .map_err(PageError::log)?;
-    let open = promotion::open_of_project(&mut conn, id, OPEN_MAX)
-        .await
-        .map_err(PageError::log)?;
     let newest = image::releases_of_project(&mut conn, id, 1)
         .await
         .map_err(PageError::log)?;
@@ -143,7 +140,6 @@ pub async fn environments(
         frame: Frame::new(&app, &signed_in, Tab::Environments, "Environments").of_project(&project),
         may_request: signed_in.session.caller.may(Permission::Request, id),
         project: name,
-        is_live: !open.is_empty(),
         lanes,
         promotions: listed,
         is_live: !open.is_empty(),

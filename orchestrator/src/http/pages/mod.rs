@@ -46,6 +46,6 @@ pub use statics::file;
 pub use throttle::Throttle;
 pub use workers::workers;
 
-use frame::{Frame, Tab, initials, page};
+use frame::{Frame, Tab, page};
 use parts::{Copied, Look, Status, When, icon};
 use statics::asset;

@@ -19,7 +19,7 @@ use super::{Copied, Frame, Look, PageError, Status, Tab, When, page};
 use crate::app::App;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::gate::{Condition, ConditionKind, ConditionState, Judgement, Requester};
+use crate::gate::{Condition, ConditionState, Judgement, Requester};
 use crate::history::brought;
 use crate::http::extract::SignedIn;
 use crate::identity;
@@ -111,10 +111,6 @@ struct Shown {
     chain: Vec<Link>,
     cause: Option<String>,
     is_live: bool,
-    /// The reader's sign-in is too old to answer with.
-    wants_password: bool,
-    /// What comes after the reader's yes.
-    then: String,
     rejected: Option<Rejected>,
 }
 
@@ -418,24 +414,6 @@ fn badge(state: &PromotionState, status: Status, unmet: usize) -> String {
             | PromotionState::Superseded { .. },
             _,
         ) => status.word.to_owned(),
-    }
-}
-
-/// What comes after one more yes: what is unmet besides, or the promotion itself.
-fn after_a_yes(conditions: &[Condition], people: &People, environment: &Name) -> String {
-    let unmet = conditions.iter().filter(|condition| !condition.is_met());
-    let besides = unmet.filter(|condition| condition.kind != ConditionKind::Approvals);
-    let mut unmet: Vec<String> = besides.map(|condition| condition.title.clone()).collect();
-    match people.open.saturating_sub(1) {
-        0 => {}
-        1 => unmet.insert(0, "one more approval".to_owned()),
-        more => unmet.insert(0, format!("{more} more approvals")),
-    }
-    if unmet.is_empty() {
-        format!("If you approve, {environment} changes at once: yours is the last condition.")
-    } else {
-        let missing = unmet.join(", ");
-        format!("If you approve, {environment} changes when the rest is met: {missing}.")
     }
 }
 

@@ -203,27 +203,9 @@ pub(super) fn choices(
     std::iter::once(any).chain(all).collect()
 }
 
-/// A day, or a day and a time, in UTC; else what is wanted, in words.
-pub(super) fn moment(text: &str) -> Result<At, String> {
-    let civil = text.parse::<jiff::civil::DateTime>().ok();
-    let moment = civil.and_then(|civil| jiff::tz::Offset::UTC.to_timestamp(civil).ok());
-    let at = moment.map(|moment| At(moment.as_microsecond()));
-    at.ok_or_else(|| format!("“{text}” is no time: wanted 2026-06-11 or 2026-06-11 14:30."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_of_filters_are_utc() {
-        assert_eq!(moment("1970-01-02"), Ok(At(86_400_000_000)));
-        assert_eq!(moment("1970-01-01 00:01"), Ok(At(60_000_000)));
-        assert_eq!(moment("1970-01-01T00:00:01"), Ok(At(1_000_000)));
-        for text in ["yesterday", "1970-13-01", "1970-01-01T25:00", ""] {
-            assert!(moment(text).is_err(), "{text}");
-        }
-    }
 
     fn filters(query: &[(&str, &str)]) -> Filters {
         let query: Query = query
