@@ -315,6 +315,7 @@ async fn a_promotion_shows_what_comes_in_and_who_asked_takes_it_back() -> anyhow
         "Advisories are fresh",
         "data-until=",
         "holds nothing yet: this would be the first release there",
+        "<title>Promote ledger-api run 1 to prod: Refuse refunds across currencies",
         // What her yes does, and that the page looks after what she answers.
         "conditions are still unmet",
         "data-watch=\"sha256:",

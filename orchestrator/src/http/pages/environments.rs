@@ -1,4 +1,5 @@
-//! `GET /projects/{project}/environments`: what is where, whether it complies, what could come next.
+//! `GET /projects/{project}/environments`: what is where, whether it complies (`environments/`), what could
+//! come next.
 
 mod compliance;
 

@@ -1,6 +1,7 @@
 //! `GET /promotions/{id}`: what a gate says of a release, what would change, and what people decide.
 //! `promotion/` holds its parts and the answer.
 
+mod answering;
 mod chain;
 mod commits;
 mod deadlines;
@@ -28,6 +29,7 @@ use crate::project::Project;
 use crate::promotion::{self, Placed, Promotion, PromotionId, PromotionState};
 use crate::run::{Origin, Run, RunId};
 use crate::{gate, image, project, run};
+use answering::{Answering, answering};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -38,7 +40,7 @@ use contract::name::Name;
 use contract::settings::{Gate, Promote};
 use deadlines::{Deadline, deadlines};
 use difference::{Difference, difference};
-use people::{Mine, People, effect, mine, people};
+use people::{Mine, People, mine, people};
 use std::sync::Arc;
 
 /// A condition as a row.
@@ -93,13 +95,7 @@ struct Shown {
     rows: Vec<Row>,
     met: usize,
     judged: Option<When>,
-    evidence: String,
-    evidence_digest: Option<Copied>,
-    /// What the reader's form answers, as text: another one means that they were shown something else.
-    watched: String,
-    /// What their yes would do, in words.
-    effect: String,
-    wants_password: bool,
+    answering: Answering,
     difference: Option<Difference>,
     was_applied: bool,
     commits: Option<Commits>,
@@ -182,7 +178,7 @@ async fn shown(
     let reader = signed_in.session.caller.actor.person();
     let people = people(&mut conn, &promotion, judgement.as_ref(), reader, now).await?;
     let mine = mine(signed_in, judgement.as_ref());
-    let evidence = judgement.as_ref().map(|j| j.evidence.to_string());
+    let answering = answering(signed_in, &promotion, judgement.as_ref(), (&people, now));
     let environment = environment(&mut conn, &promotion).await?;
     let entering = entering(&mut conn, &promotion, &release, environment.repository).await?;
     let (from, to) = sides(&mut conn, &promotion, environment.before, now).await?;
@@ -199,11 +195,8 @@ async fn shown(
         project.name, run.number, promotion.environment
     );
     let status = status(&promotion.state);
-    let deadlines = if promotion.state.is_open() {
-        deadlines(&conditions, environment.gate.as_ref(), &people.given, now)
-    } else {
-        Vec::new()
-    };
+    let gate = environment.gate.as_ref();
+    let deadlines = deadlines(&promotion, &conditions, gate, &people.given, now);
     let chain = chain(&promotion, (&run, &origin), &conditions, &people);
     Ok(Shown {
         frame: Frame::new(app, signed_in, Tab::Approvals, tab_title(&title, &origin))
@@ -226,18 +219,7 @@ async fn shown(
             .map_or(promotion.settings_version, |j| j.settings_version),
         met,
         judged: judgement.as_ref().map(|j| When::new(j.judged_at, now)),
-        evidence_digest: evidence
-            .clone()
-            .map(|digest| Copied::full("evidence digest", digest)),
-        watched: format!(
-            "{} {met}/{} {}",
-            evidence.as_deref().unwrap_or_default(),
-            conditions.len(),
-            people.given.len()
-        ),
-        effect: effect(&conditions, people.open, promotion.environment.as_str()),
-        wants_password: !signed_in.session.is_fresh(now),
-        evidence: evidence.unwrap_or_default(),
+        answering,
         difference,
         was_applied: matches!(promotion.state, PromotionState::Applied { .. }),
         commits,

@@ -4,6 +4,7 @@ use super::super::parts::Until;
 use super::people::Given;
 use crate::clock::At;
 use crate::gate::{Condition, ConditionKind};
+use crate::promotion::Promotion;
 use contract::settings::Gate;
 use std::time::Duration;
 
@@ -16,13 +17,17 @@ pub(super) struct Deadline {
     pub(super) until: Until,
 }
 
-/// In the order in which they come.
+/// In the order in which they come; none where the promotion has ended or is being applied.
 pub(super) fn deadlines(
+    promotion: &Promotion,
     conditions: &[Condition],
     gate: Option<&Gate>,
     given: &[Given],
     now: At,
 ) -> Vec<Deadline> {
+    if !promotion.state.is_open() {
+        return Vec::new();
+    }
     let since = |kind: ConditionKind| {
         let found = conditions.iter().find(|condition| condition.kind == kind);
         found.and_then(|condition| condition.evidence_at)

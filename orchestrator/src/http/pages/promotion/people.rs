@@ -5,7 +5,7 @@ use super::super::{Look, PageError, Status, When};
 use crate::approval::ApprovalState;
 use crate::clock::At;
 use crate::db::Conn;
-use crate::gate::{Condition, ConditionKind, Exclusion, Judgement};
+use crate::gate::{Exclusion, Judgement};
 use crate::http::extract::SignedIn;
 use crate::identity::{self, PersonId};
 use crate::promotion::Promotion;
@@ -189,30 +189,6 @@ pub(super) fn mine(signed_in: &SignedIn, judgement: Option<&Judgement>) -> Mine 
     }
 }
 
-/// What a yes of this reader does: it is the last thing that was wanted, or something is left. `open` seats
-/// are empty before it.
-pub(super) fn effect(conditions: &[Condition], open: usize, environment: &str) -> String {
-    let mut left: Vec<String> = conditions
-        .iter()
-        .filter(|condition| !condition.is_met() && condition.kind != ConditionKind::Approvals)
-        .map(|condition| condition.title.clone())
-        .collect();
-    left.extend(match open.saturating_sub(1) {
-        0 => None,
-        1 => Some("one more approval".to_owned()),
-        more => Some(format!("{more} more approvals")),
-    });
-    match left.as_slice() {
-        [] => format!("Yours is the last condition: {environment} changes at once."),
-        [one] => format!("After yours, 1 condition is still unmet: {one}."),
-        more => format!(
-            "After yours, {} conditions are still unmet: {}.",
-            more.len(),
-            more.join("; ")
-        ),
-    }
-}
-
 /// Each rule of four eyes, as it is for the reader; who is excluded comes first.
 fn ticks(exclusions: &[Exclusion]) -> Vec<Tick> {
     let rules = [
@@ -266,46 +242,4 @@ fn ticks(exclusions: &[Exclusion]) -> Vec<Tick> {
     }));
     ticks.sort_by_key(|tick| tick.status.look != Look::Fail);
     ticks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gate::ConditionState;
-
-    fn condition(kind: ConditionKind, state: ConditionState, title: &str) -> Condition {
-        Condition {
-            kind,
-            state,
-            title: title.to_owned(),
-            value: String::new(),
-            wanted: String::new(),
-            detail: String::new(),
-            evidence_at: None,
-        }
-    }
-
-    #[test]
-    fn a_yes_says_what_it_does() {
-        let approvals = condition(ConditionKind::Approvals, ConditionState::Unmet, "Approvals");
-        let run = condition(ConditionKind::Run, ConditionState::Met, "Run succeeded");
-        let mut all = vec![approvals, run];
-        assert_eq!(
-            effect(&all, 1, "prod"),
-            "Yours is the last condition: prod changes at once."
-        );
-        assert_eq!(
-            effect(&all, 2, "prod"),
-            "After yours, 1 condition is still unmet: one more approval."
-        );
-        all.push(condition(
-            ConditionKind::Soak,
-            ConditionState::Waiting,
-            "Soak",
-        ));
-        assert_eq!(
-            effect(&all, 3, "prod"),
-            "After yours, 2 conditions are still unmet: Soak; 2 more approvals."
-        );
-    }
 }
