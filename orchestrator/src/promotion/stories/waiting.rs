@@ -1,7 +1,9 @@
 //! Stories of what waits for long: it holds up nothing else, and ends when it is no longer wanted.
 
 use super::super::reconcile::ask_gates;
-use super::super::{PromotionState, RequestOutcome, asking, is_left_to_people, request};
+use super::super::{
+    PromotionState, RequestOutcome, asking, is_left_to_people, open_of_project, request,
+};
 use super::house::{GOOD, House, SETTINGS, Said};
 use crate::identity::{Caller, Permission};
 use evidence::approval::Answer;
@@ -49,6 +51,11 @@ crate::store_tests! {
         );
         let waiting = house.all_into("staging").await;
         assert_eq!(waiting.iter().filter(|p| p.state.is_open()).count(), 1);
+        let project = house.project().await.id;
+        let mut conn = db.reader().await.unwrap();
+        let open = open_of_project(&mut conn, project.as_str(), 9).await.unwrap();
+        let open: Vec<&str> = open.iter().map(|p| p.environment.as_str()).collect();
+        assert_eq!(open, ["staging"], "what has ended is not among them");
     }
 
     fn what_only_waits_for_its_time_is_not_overtaken_by_every_push(db: Db) {
