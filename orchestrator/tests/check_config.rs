@@ -74,6 +74,14 @@ fn everything_that_is_wrong_with_a_servers_configuration_is_said_at_once() {
     let _signer = UnixListener::bind(at("signer.sock")).expect("a socket");
     let (code, said) = run(folder.path(), &["check-config"]);
     assert_eq!((code, said.as_str()), (0, "sallyport.toml is good\n"));
+    // A folder that was restored in part.
+    std::fs::create_dir(at("data/keys")).expect("a folder");
+    std::fs::set_permissions(at("data/keys"), std::fs::Permissions::from_mode(0o700))
+        .expect("its mode");
+    let (code, said) = run(folder.path(), &["check-config"]);
+    let wanted = "error: sallyport.toml, line 4: [server] data-dir: read data/ca.pem: ";
+    assert!(code == 1 && said.starts_with(wanted), "{said}");
+    std::fs::remove_dir(at("data/keys")).expect("the folder goes");
     write(&at("database.url"), "mysql://a:b@c/d\n", 0o600);
     let (code, said) = run(folder.path(), &["check-config"]);
     let wanted =

@@ -3,6 +3,8 @@
 
 use super::{complain, exit, read_secret, say};
 use crate::config::{Config, ConfigError, Fault, MasterKey, Origins, Place, known_database};
+use crate::instance::ServerKeys;
+use crate::reconcile::problem;
 use crate::signing::SignerConfig;
 use crate::vault;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -59,11 +61,9 @@ fn server_faults(config: &Config) -> Vec<Fault> {
             problem,
         }));
     };
-    note(
-        "server",
-        "data-dir",
-        private_folder(&config.server.data_dir),
-    );
+    let data_dir = &config.server.data_dir;
+    let looked = private_folder(data_dir).and_then(|()| keys(data_dir, &config.master_key));
+    note("server", "data-dir", looked);
     note(
         "signer",
         "socket",
@@ -119,6 +119,17 @@ fn master_key(config: &MasterKey) -> Option<Fault> {
         key,
         problem,
     })
+}
+
+/// The keys that `init` made, opened and forgotten. Before `init` there are none; a master key that cannot
+/// be had is complained of itself.
+fn keys(data_dir: &Path, config: &MasterKey) -> Result<(), String> {
+    let made = data_dir.join("keys").is_dir();
+    let Some(Ok(master)) = made.then(|| vault::MasterKey::load(config)) else {
+        return Ok(());
+    };
+    let loaded = ServerKeys::load(data_dir, &master).map(drop);
+    loaded.map_err(|error| problem(&error))
 }
 
 /// A folder of our own that nobody else can look into. One that is not there is made by `init`.
